@@ -1,0 +1,88 @@
+"""A secret that never prints, and the redaction of texts that may hold one.
+
+Drivers quote what they were given: libpq answers `missing "=" after "cret"` for a password with a space, and
+`str(url)` of SQLAlchemy prints `?password=`. So every text that comes from outside passes through `redact`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+
+# Every secret of this process, so that the last handler can clean a traceback whose values it knows nothing of.
+_known: dict[str, None] = {}
+
+# A fragment shorter than this is no use to a thief and would blot out ordinary words.
+_SHORTEST_FRAGMENT = 4
+_SEPARATORS = re.compile(r"[\s@:/?#%&;=,{}\[\]()'\"\\]+")
+
+
+class Secret:
+    """A text that shows itself as `***`; `reveal()` is the one visible act that gives it out."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+        remember(value)
+
+    def reveal(self) -> str:
+        """The text itself, to be handed to a driver and to nothing else."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK!r})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret is not pickled: that would write it out in clear")
+
+
+def remember(value: str) -> None:
+    """Let `redact` mask this text from now on, wherever it turns up in this process."""
+    if value:
+        _known[value] = None
+
+
+def redact(text: str, also: Iterable[str] = ()) -> str:
+    """`text` with every known secret masked: as it is, percent-encoded, escaped, and in the fragments a parser may quote.
+
+    A secret of fewer than four characters is masked only where it stands alone, or every `a` of a message would go.
+    """
+    for secret in sorted({*_known, *also}, key=len, reverse=True):
+        for form in _forms(secret):
+            if len(form) >= _SHORTEST_FRAGMENT:
+                text = text.replace(form, MASK)
+            elif form:
+                text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", lambda _: MASK, text)
+    return text
+
+
+def _forms(secret: str) -> list[str]:
+    whole = {
+        secret,
+        secret.strip(),
+        quote(secret, safe="", errors="surrogatepass"),
+        quote(secret, errors="surrogatepass"),
+        quote_plus(secret, errors="surrogatepass"),
+        secret.replace("\\", "\\\\").replace("'", "\\'"),
+        secret.replace("}", "}}"),
+        secret.replace("'", "''"),
+        repr(secret)[1:-1],
+    }
+    fragments = {part for part in _SEPARATORS.split(secret) if len(part) >= _SHORTEST_FRAGMENT}
+    return sorted(whole | fragments, key=len, reverse=True)

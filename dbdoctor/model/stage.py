@@ -1,0 +1,62 @@
+"""The stages of a connection attempt, in the order they happen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from dbdoctor.model.finding import Finding
+
+
+class StageName(str, Enum):
+    """resolve - connect - tls - login - query."""
+
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    TLS = "tls"
+    LOGIN = "login"
+    QUERY = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage that ended. `seconds` is its wall time; `lines` are further details, one an address or fact."""
+
+    name: StageName
+    ok: bool
+    seconds: float
+    detail: str
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    """A stage that is under way, so that it is seen while it hangs."""
+
+    name: StageName
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a stage failed: the code names it; `subject` values fill the page's text; `cause` is the other side's own words.
+
+    `sqlstate` is the server's, recovered from the wire; `values` are what this failure is about (host, seconds, role).
+    """
+
+    code: str
+    stage: StageName
+    cause: str | None = None
+    sqlstate: str | None = None
+    values: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """What connecting costs: one login and one round trip a sample, seconds, in the order measured."""
+
+    logins: tuple[float, ...] = ()
+    round_trips: tuple[float, ...] = ()
+
+
+__all__ = ["Failure", "Finding", "Stage", "StageName", "StageStarted", "Timings"]
