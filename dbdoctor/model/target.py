@@ -37,7 +37,7 @@ class Endpoint:
 
     @property
     def shown(self) -> str:
-        """`db1:5432`, `[::1]:5432`, `db1\\sales`, or the socket's path, for people."""
+        r"""`db1:5432`, `[::1]:5432`, `db1\sales`, or the socket's path, for people."""
         host = self.host or self.address or "localhost"
         if self.is_socket:
             return f"{host}/.s.PGSQL.{self.port}" if self.port else host

@@ -1,0 +1,81 @@
+"""The catalogue of failures: each code with its title, meaning and fix. One file a field; adding a failure is one entry.
+
+Texts are templates over the values of a `Failure` ({host}, {port}, {user}, {database}, {seconds} ...); a value that is
+not there shows as `?`. `explain` prints the same entry as a page, with the values left as words in angle brackets.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from dbdoctor.model.finding import Finding, Page, Severity
+from dbdoctor.model.stage import Failure
+from dbdoctor.probe.failures.entry import Entry
+
+# Read by name so that a code costs the import of one small file only.
+FIELDS = ("network", "protocol", "tls", "login", "capacity", "availability", "pooler", "client")
+
+
+@functools.cache
+def catalogue() -> Mapping[str, Entry]:
+    """Every failure by its code."""
+    entries: dict[str, Entry] = {}
+    for field in FIELDS:
+        module = importlib.import_module(f"dbdoctor.probe.failures.{field}")
+        entries.update((entry.code, entry) for entry in module.ENTRIES)
+    return entries
+
+
+def find(failure: Failure, *, severity: Severity = Severity.ERROR) -> Finding:
+    """The finding for a failure that happened: its entry's texts with the failure's values in them."""
+    entry = catalogue()[failure.code]
+    values = _Values({key: value for key, value in failure.values.items() if value not in (None, "")})
+    rows = [f"the other side said: {failure.cause}"] if failure.cause else []
+    rows += [str(row) for row in failure.values.get("rows", ())]  # type: ignore[attr-defined]
+    evidence: dict[str, Any] = {key: value for key, value in failure.values.items() if key != "rows"}
+    evidence.update(stage=failure.stage.value, sqlstate=failure.sqlstate, said=failure.cause)
+    return Finding(
+        code=failure.code,
+        severity=severity,
+        title=entry.title.format_map(values),
+        why=entry.means.format_map(values),
+        fix=entry.fix.format_map(values),
+        command=entry.command.format_map(_escaped(values)) if entry.command else None,
+        evidence={key: value for key, value in evidence.items() if value is not None},
+        rows=tuple(rows),
+    )
+
+
+def pages() -> dict[str, Page]:
+    """The page of every failure."""
+    words = _Values({}, known_as="<{}>")
+    return {
+        entry.code: Page(
+            code=entry.code,
+            summary=entry.title.format_map(words),
+            means=entry.means.format_map(words),
+            matters=entry.matters.format_map(words),
+            do=entry.fix.format_map(words),
+            example=entry.command.format_map(words) if entry.command else None,
+        )
+        for entry in catalogue().values()
+    }
+
+
+def _escaped(values: _Values) -> _Values:
+    """Values for SQL to paste: a quote in a role's name is doubled, so that the command means what it shows."""
+    return _Values({k: v.replace("'", "''").replace('"', '""') if isinstance(v, str) else v for k, v in values.items()})
+
+
+class _Values(dict[str, object]):
+    """Values for a template; one that is missing shows as `?`, or as its own name in angle brackets on a page."""
+
+    def __init__(self, values: Mapping[str, object], known_as: str = "?") -> None:
+        super().__init__(values)
+        self._known_as = known_as
+
+    def __missing__(self, key: str) -> str:
+        return self._known_as.format(key.replace("_", " "))

@@ -1,0 +1,158 @@
+"""Stages four and five: the driver's own login and queries, under our deadline.
+
+psycopg2's asynchronous mode hands every wait to us, so that no hang outlasts the deadline; and before the first wait its
+PGconn is told to be verbose, so that a refused login keeps its SQLSTATE and the server's function name, which psycopg2
+otherwise loses (`pgcode` is None on every failed connect). Measured with psycopg2-binary 2.9.13, libpq 17.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dbdoctor.model.target import Target
+from dbdoctor.probe.deadline import Deadline, DeadlinePassedError
+from dbdoctor.probe.resolve import Address
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection, cursor
+
+# libpq's PQERRORS_VERBOSE: SQLSTATE and location go into every message (libpq-fe.h).
+_VERBOSE = 2
+# Ours: the name under which we show ourselves, and what asynchronous mode leaves to us.
+_REPLACED = frozenset({"application_name", "connect_timeout", "host", "hostaddr", "port", "user", "password", "dbname"})
+
+
+class LoginFailedError(Exception):
+    """The driver refused or was refused; the message is libpq's, verbose."""
+
+
+class QueryFailedError(Exception):
+    """A query failed after the login; `sqlstate` is the server's, or None when the connection was lost."""
+
+    def __init__(self, message: str, sqlstate: str | None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A session of ours: the driver's connection, how long the login took, and what libpq knows of it."""
+
+    connection: connection
+    seconds: float
+    backend_pid: int
+    address: str
+    tls: str | None
+
+
+def connection_arguments(target: Target, addresses: Sequence[Address]) -> dict[str, str]:
+    """What to give to psycopg2: the target's own parameters, and the hosts with the addresses that answered.
+
+    The resolver has been asked already, so libpq is given `hostaddr` and does not ask again.
+    """
+    arguments = {key: value for key, value in target.parameters.items() if key not in _REPLACED}
+    arguments["host"] = ",".join(address.endpoint.host or address.ip for address in addresses)
+    if any(not address.endpoint.is_socket for address in addresses):
+        arguments["hostaddr"] = ",".join("" if a.endpoint.is_socket else a.ip for a in addresses)
+    arguments["port"] = ",".join(str(address.endpoint.port or 5432) for address in addresses)
+    arguments.update({key: value for key, value in (("user", target.user), ("dbname", target.database)) if value})
+    arguments["application_name"] = "dbdoctor"
+    return arguments
+
+
+def log_in(target: Target, addresses: Sequence[Address], deadline: Deadline) -> LoggedIn:
+    """Log in as the application would. Raises LoginFailedError or DeadlinePassedError."""
+    import psycopg2
+
+    started = time.monotonic()
+    arguments: dict[str, Any] = dict(connection_arguments(target, addresses))
+    if target.password is not None:
+        arguments["password"] = target.password.reveal()
+    for key, secret in target.secret_parameters.items():
+        arguments[key] = secret.reveal()
+    try:
+        opened = psycopg2.connect(async_=1, **arguments)
+    except psycopg2.Error as error:
+        raise LoginFailedError(str(error)) from None
+    try:
+        _be_verbose(opened)
+        _wait(opened, deadline)
+    except psycopg2.Error as error:
+        opened.close()
+        raise LoginFailedError(str(error)) from None
+    except BaseException:
+        opened.close()
+        raise
+    info = opened.info
+    tls = f"{info.ssl_attribute('protocol')}, {info.ssl_attribute('cipher')}" if info.ssl_in_use else None
+    return LoggedIn(opened, time.monotonic() - started, info.backend_pid, info.host or "", tls)
+
+
+def run_query(session: LoggedIn, sql: str, deadline: Deadline) -> tuple[Any, ...] | None:
+    """Send one text in one round trip; give its first row, text columns as bytes. None when it gives no rows.
+
+    Raises QueryFailedError or DeadlinePassedError.
+    """
+    import psycopg2
+
+    try:
+        with contextlib.closing(_cursor(session.connection)) as asked:
+            asked.execute(sql)
+            _wait(session.connection, deadline)
+            return asked.fetchone() if asked.description else None
+    except psycopg2.Error as error:
+        raise QueryFailedError(str(error), error.pgcode) from None
+
+
+def log_out(session: LoggedIn) -> None:
+    """End the session; never raises, whatever state it is in."""
+    with contextlib.suppress(Exception):
+        session.connection.close()
+
+
+def _cursor(opened: connection) -> cursor:
+    """A cursor whose texts come as bytes: a server may send what is not valid in any encoding."""
+    from psycopg2 import extensions
+
+    made = opened.cursor()
+    extensions.register_type(extensions.BYTES, made)
+    return made
+
+
+def _wait(opened: connection, deadline: Deadline) -> None:
+    from psycopg2 import extensions
+
+    while True:
+        state = opened.poll()
+        if state == extensions.POLL_OK:
+            return
+        try:
+            deadline.wait(opened.fileno(), write=state == extensions.POLL_WRITE)
+        except DeadlinePassedError:
+            with contextlib.suppress(Exception):
+                opened.close()
+            raise
+
+
+def _be_verbose(opened: connection) -> None:
+    """Tell libpq to keep SQLSTATE and location in its messages; without ctypes or the symbol, words must do."""
+    try:
+        import ctypes
+
+        from psycopg2 import _psycopg
+
+        # The extension module is linked with libpq, so its handle finds libpq's symbols whatever file they are in.
+        set_verbosity = ctypes.CDLL(_psycopg.__file__).PQsetErrorVerbosity
+        set_verbosity.argtypes = [ctypes.c_void_p, ctypes.c_int]
+        set_verbosity(opened.pgconn_ptr, _VERBOSE)
+    except (ImportError, OSError, AttributeError):
+        return
+
+
+def shown_arguments(arguments: Mapping[str, str]) -> str:
+    """The arguments for `--debug`, secrets never among them."""
+    return " ".join(f"{key}={value!r}" for key, value in sorted(arguments.items()))

@@ -1,0 +1,247 @@
+"""The probe of a PostgreSQL target: reach it, negotiate, log in, ask; every stage named, one deadline over all.
+
+Nothing here judges a server that answers (that is `rules`); here is only how far one gets, and what it costs.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from dbdoctor.databases import postgresql as product
+from dbdoctor.model.duration import format_duration
+from dbdoctor.model.examination import Examination
+from dbdoctor.model.finding import Finding, Severity
+from dbdoctor.model.secret import redact
+from dbdoctor.model.server import ServerFacts
+from dbdoctor.model.stage import Failure, StageName, Timings
+from dbdoctor.model.target import Target
+from dbdoctor.probe import login, second_look
+from dbdoctor.probe.connect import Attempt
+from dbdoctor.probe.deadline import Deadline, DeadlinePassedError
+from dbdoctor.probe.events import OnEvent, StageLog
+from dbdoctor.probe.failures import find
+from dbdoctor.probe.negotiate import Negotiation, Negotiator
+from dbdoctor.probe.reach import Reach, reach, values_of
+from dbdoctor.probe.refusal import name_refusal
+from dbdoctor.probe.resolve import Address
+from dbdoctor.probe.samples import take_samples
+from dbdoctor.probe.tls import TlsSetupError, plan_tls
+
+# The server ends our question by itself a little before we would stop waiting for it.
+_STATEMENT_TIMEOUT_SHARE = 0.9
+# Failures of one server after which libpq goes on to the next host of the DSN.
+_NEXT_HOST = frozenset({"server-starting", "server-shutting-down", "server-in-recovery", "server-not-ready"})
+
+
+class _StoppedError(Exception):
+    """The probe ends here, for this reason."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.code)
+        self.failure = failure
+
+
+class PostgresqlProbe:
+    """One examination of one target; `run` may be called once."""
+
+    def __init__(self, target: Target, deadline: Deadline, samples: int, on_event: OnEvent) -> None:
+        self.target = target
+        self.deadline = deadline
+        self.samples = samples
+        self.log = StageLog(on_event)
+        self.findings: list[Finding] = []
+        self.facts: ServerFacts | None = None
+        self.timings: Timings | None = None
+        self.timings_note: str | None = None
+        self.connected = False
+        self.doubt: Failure | None = None
+
+    def run(self) -> Examination:
+        """Go through the stages until one fails or all are done."""
+        try:
+            addresses = self._negotiate(reach(self.target, self.deadline, self.log))
+            session = self._log_in(addresses)
+            try:
+                self._ask(session)
+                self._measure(session, addresses)
+            finally:
+                login.log_out(session)
+        except _StoppedError as stopped:
+            self.log.end(ok=False, detail=self._title(stopped.failure))
+            self.findings.insert(0, self._find(stopped.failure))
+        return Examination(
+            target=self.target,
+            connected=self.connected,
+            seconds=self.deadline.elapsed,
+            stages=tuple(self.log.stages),
+            facts=self.facts,
+            timings=self.timings,
+            timings_note=self.timings_note,
+            findings=tuple(self.findings),
+            notes=self.target.notes,
+        )
+
+    # --- stages
+
+    def _negotiate(self, reached: Reach) -> list[Address]:
+        """Talk to one server after the other, as libpq would, until one would let us log in."""
+        if not reached.attempts:
+            raise _StoppedError(reached.failures[0])
+        worth_a_warning = [
+            f for f in reached.failures if f.code in ("no-answer", "resolver-silent") or len(self.target.endpoints) > 1
+        ]
+        self.findings += [self._find(failure, Severity.WARNING) for failure in worth_a_warning]
+        waiting = list(reached.attempts)
+        failures: list[Failure] = []
+        try:
+            while waiting:
+                negotiation = self._negotiate_one(waiting.pop(0))
+                if negotiation.failure is None or self._libpq_may_go_on(negotiation):
+                    self.doubt = negotiation.failure
+                    return [negotiation.address, *(attempt.address for attempt in waiting)]
+                failures.append(self._located(negotiation.failure, negotiation.address))
+                if negotiation.error and negotiation.failure.code not in _NEXT_HOST:
+                    break
+        finally:
+            for attempt in waiting:
+                if attempt.socket:
+                    attempt.socket.close()
+        self.findings += [self._find(failure, Severity.WARNING) for failure in failures[1:]]
+        raise _StoppedError(failures[0])
+
+    def _negotiate_one(self, attempt: Attempt) -> Negotiation:
+        address = attempt.address
+        try:
+            plan = plan_tls(self.target)
+        except TlsSetupError as error:
+            if attempt.socket:
+                attempt.socket.close()
+            mode = self.target.parameters.get("sslmode")
+            failure = Failure(error.code, StageName.TLS, error.cause, values={"root": error.path, "sslmode": mode})
+            self.log.start(StageName.TLS, address.shown)
+            raise _StoppedError(self._located(failure, address)) from error
+        encrypts = plan.first and not address.endpoint.is_socket
+        if encrypts:
+            self.log.start(StageName.TLS, f"{address.shown}, sslmode={plan.mode}")
+        started = time.monotonic()
+        negotiator = Negotiator(attempt, self.target, plan, self.deadline)
+
+        def encrypted() -> None:
+            if encrypts:
+                offered = "not offered by the server" if negotiator.result.tls_offered is False else "not used"
+                self.log.end(ok=True, detail=negotiator.result.tls or offered, seconds=time.monotonic() - started)
+            self.log.start(StageName.LOGIN, f"{self.target.user or '?'} on {address.shown}")
+
+        negotiation = negotiator.run(encrypted)
+        if negotiation.failure and negotiation.error:
+            return second_look.tls_required(self.target, negotiation, self.deadline)
+        return negotiation
+
+    def _libpq_may_go_on(self, negotiation: Negotiation) -> bool:
+        """With sslmode prefer or allow, libpq tries the other way after TLS or pg_hba.conf refused the first."""
+        failure = negotiation.failure
+        mode = self.target.parameters.get("sslmode") or "prefer"
+        if failure is None or mode not in ("prefer", "allow") or negotiation.address.endpoint.is_socket:
+            return False
+        return (
+            failure.stage is StageName.TLS
+            and failure.code.startswith(("tls-", "certificate-", "client-"))
+            or (failure.code in ("no-hba-entry", "hba-rejects"))
+        )
+
+    def _log_in(self, addresses: list[Address]) -> login.LoggedIn:
+        if self.log.under_way is not StageName.LOGIN:
+            self.log.end(ok=False, detail="refused; the driver tries without")
+            self.log.start(StageName.LOGIN, f"{self.target.user or '?'} on {addresses[0].shown}")
+        self._check_password_file()
+        try:
+            session = login.log_in(self.target, addresses, self.deadline)
+        except DeadlinePassedError as error:
+            failure = Failure(
+                "login-stalled", StageName.LOGIN, values={"seconds": format_duration(self.deadline.seconds)}
+            )
+            raise _StoppedError(self._located(failure, addresses[0])) from error
+        except login.LoginFailedError as error:
+            raise _StoppedError(self._refused(str(error), addresses)) from None
+        tls = f", {session.tls}" if session.tls else ""
+        self.log.end(
+            ok=True,
+            detail=f"{self.target.user or '?'} on {session.address or addresses[0].shown}{tls}",
+            seconds=session.seconds,
+        )
+        return session
+
+    def _refused(self, message: str, addresses: list[Address]) -> Failure:
+        failure, error = name_refusal(redact(message), self.target)
+        if self.doubt and failure.code in ("client-refused", "closed-during-login", "tls-handshake-failed"):
+            failure = self.doubt
+        if error and failure.code == "no-hba-entry":
+            negotiation = Negotiation(addresses[0], failure=failure, error=error)
+            failure = second_look.tls_required(self.target, negotiation, self.deadline).failure or failure
+        return self._located(failure, addresses[0])
+
+    def _ask(self, session: login.LoggedIn) -> None:
+        self.log.start(StageName.QUERY, "what the server says of itself")
+        started = time.monotonic()
+        try:
+            self.facts = self._facts(session)
+        except DeadlinePassedError as error:
+            values: dict[str, object] = {"seconds": format_duration(time.monotonic() - started)}
+            raise _StoppedError(self._here(Failure("query-stalled", StageName.QUERY, values=values))) from error
+        except login.QueryFailedError as error:
+            failure, _ = name_refusal(redact(str(error)), self.target, stage=StageName.QUERY)
+            if failure.code in ("client-refused", "login-refused", "closed-during-login", "no-connect-privilege"):
+                failure = replace(failure, code="query-failed")
+            raise _StoppedError(self._here(failure)) from None
+        self.connected = True
+        self.log.end(ok=True, detail=self.facts.version)
+
+    def _facts(self, session: login.LoggedIn) -> ServerFacts:
+        # Room for the server's own timeout to reach us before ours.
+        timeout = max(0.05, self.deadline.remaining * _STATEMENT_TIMEOUT_SHARE - 0.1)
+        sent = time.time()
+        try:
+            row = login.run_query(session, product.facts_query(timeout), self.deadline)
+        except login.QueryFailedError as error:
+            if error.sqlstate in (None, "57014", "55P03", "57P01"):
+                raise
+            sent = time.time()
+            row = login.run_query(session, product.FALLBACK_QUERY, self.deadline)
+        received = time.time()
+        return product.read_facts(
+            row[0] if row else b"", sent_at=sent, received_at=received, backend_pid=session.backend_pid, tls=session.tls
+        )
+
+    def _measure(self, session: login.LoggedIn, addresses: list[Address]) -> None:
+        if self.facts is None:
+            return
+        samples = take_samples(self.target, addresses, session, self.facts, self.samples, self.deadline)
+        self.timings, self.timings_note, self.facts = samples.timings, samples.note, samples.facts
+
+    # --- words
+
+    def _check_password_file(self) -> None:
+        finding = second_look.password_file(self.target)
+        if finding:
+            self.findings.append(finding)
+
+    def _here(self, failure: Failure) -> Failure:
+        endpoint = self.target.endpoints[0]
+        values = {"where": endpoint.shown, "host": endpoint.host, "port": endpoint.port, **failure.values}
+        return replace(failure, values=values)
+
+    def _located(self, failure: Failure, address: Address) -> Failure:
+        return replace(failure, values={**values_of(address), **failure.values})
+
+    def _find(self, failure: Failure, severity: Severity = Severity.ERROR) -> Finding:
+        who: dict[str, object] = {"user": self.target.user, "database": self.target.database}
+        return find(replace(failure, values={**who, **failure.values}), severity=severity)
+
+    def _title(self, failure: Failure) -> str:
+        return self._find(failure).title
+
+
+def examine(target: Target, deadline: Deadline, samples: int, on_event: OnEvent) -> Examination:
+    """Examine one PostgreSQL target within the deadline; failures are findings, never exceptions."""
+    return PostgresqlProbe(target, deadline, samples, on_event).run()

@@ -1,0 +1,77 @@
+"""From the driver's message to a failure with everything that its text can say: role, address, wanted attributes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from dbdoctor.model.stage import Failure, StageName
+from dbdoctor.model.target import Target
+from dbdoctor.probe.diagnose import most_telling, name_libpq_error, name_server_error, read_verbose
+from dbdoctor.probe.postgresql_wire import ServerError
+
+_QUOTED_ADDRESS = re.compile(
+    r"[\"'«»„“”‘’「」『』 ]([0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]+)[\"'«»„“”‘’「」『』, ]"
+)
+_FOUND = (
+    ("session is read-only", "server that takes no writes (a standby, or read only by its settings)"),
+    ("session is not read-only", "server that takes writes"),
+    ("server is in hot standby mode", "standby"),
+    ("server is not in hot standby mode", "primary"),
+)
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
+_KEY_FILE = re.compile(r'(?:private key|certificate) file "([^"]+)"')
+
+
+def name_refusal(
+    message: str, target: Target, *, stage: StageName = StageName.LOGIN
+) -> tuple[Failure, ServerError | None]:
+    """What a (redacted, verbose) message of libpq stands for, and the server's error in it if it holds one."""
+    error = most_telling(read_verbose(message))
+    if error is None:
+        code = name_libpq_error(message)
+        return Failure(code, stage, _first_line(message), values=_libpq_values(message, target)), None
+    failure = Failure(name_server_error(error), stage, error.message, error.code)
+    if failure.code == "no-hba-entry":
+        failure = replace(failure, values=hba_values(error.message, target))
+    return failure, error
+
+
+def hba_values(message: str, target: Target) -> dict[str, object]:
+    """The columns of the pg_hba.conf line that would admit this client; the address is the one that the server saw."""
+    match = _QUOTED_ADDRESS.search(message)
+    address = match[1] if match else "<address>"
+    on_socket = all(endpoint.is_socket for endpoint in target.endpoints)
+    length = "" if match is None else ("/128" if ":" in address else "/32")
+    mode = target.parameters.get("sslmode", "prefer")
+    with_tls = mode in ("require", "verify-ca", "verify-full")
+    replication = target.parameters.get("replication") in ("true", "on", "yes", "1")
+    return {
+        "connection_type": "local" if on_socket else "hostssl" if with_tls else "host",
+        "database_name": "replication" if replication else _hba_word(target.database or target.user or "all"),
+        "user_name": _hba_word(target.user or "all"),
+        "client_address": "" if on_socket else f"{address}{length}",
+    }
+
+
+def _hba_word(name: str) -> str:
+    return name if _PLAIN_NAME.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+
+
+def _libpq_values(message: str, target: Target) -> dict[str, object]:
+    parameters = target.parameters
+    key = _KEY_FILE.search(message)
+    found = next((what for words, what in _FOUND if words in message), None)
+    return {
+        "wanted": parameters.get("target_session_attrs"),
+        "found": found,
+        "sslmode": parameters.get("sslmode", "prefer"),
+        "root": parameters.get("sslrootcert", "~/.postgresql/root.crt"),
+        "key": key[1] if key else parameters.get("sslkey"),
+        "certificate": parameters.get("sslcert"),
+        "minimum": parameters.get("ssl_min_protocol_version", "TLSv1.2"),
+    }
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")

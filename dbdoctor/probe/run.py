@@ -1,0 +1,137 @@
+"""Many targets at once, each under its own deadline, each in a thread that may be left behind when its driver hangs."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from dbdoctor.model.duration import format_duration
+from dbdoctor.model.examination import Examination
+from dbdoctor.model.secret import redact
+from dbdoctor.model.stage import Failure, Stage, StageName, StageStarted
+from dbdoctor.model.target import Product, Target
+from dbdoctor.probe.deadline import Deadline
+from dbdoctor.probe.events import Event
+from dbdoctor.probe.failures import find
+
+DEFAULT_LOGIN_TIMEOUT = 5.0
+# How long past its deadline a probe may take to report; after that its thread is given up.
+GRACE = 0.2
+# Threads at a time. Beyond it targets wait for a place; a hundred hanging logins cost nothing but memory.
+MOST_AT_ONCE = 100
+
+OnProgress = Callable[[int, Event], None]
+
+
+@dataclass(slots=True)
+class _Running:
+    """A probe under way: when it must have reported, and what it has told so far."""
+
+    target: Target
+    deadline: Deadline
+    stages: list[Stage]
+    under_way: StageStarted | None = None
+
+
+def examine_all(
+    targets: Sequence[Target], *, login_timeout: float | None, samples: int, on_progress: OnProgress
+) -> Iterator[tuple[int, Examination]]:
+    """Examine all targets at once; give (position, examination) as each ends, whatever the order.
+
+    `login_timeout` overrides the targets' own (seconds); `on_progress` is called in this thread for each stage.
+    A probe whose driver hangs beyond the deadline is reported as such and left behind in its daemon thread.
+    """
+    reports: queue.SimpleQueue[tuple[int, Event | Examination | BaseException]] = queue.SimpleQueue()
+    waiting = list(enumerate(targets))[::-1]
+    running: dict[int, _Running] = {}
+    while waiting or running:
+        while waiting and len(running) < MOST_AT_ONCE:
+            index, target = waiting.pop()
+            seconds = login_timeout or target.login_timeout or DEFAULT_LOGIN_TIMEOUT
+            running[index] = _Running(target, Deadline.after(seconds), [])
+            _start(index, running[index], samples, reports)
+        try:
+            index, report = reports.get(timeout=_patience(running))
+        except queue.Empty:
+            yield from _give_up_on_late(running)
+            continue
+        if index not in running:
+            continue
+        if isinstance(report, (Stage, StageStarted)):
+            _note(running[index], report)
+            on_progress(index, report)
+        elif isinstance(report, Examination):
+            del running[index]
+            yield index, report
+        else:
+            raise report
+
+
+def _start(
+    index: int,
+    state: _Running,
+    samples: int,
+    reports: queue.SimpleQueue[tuple[int, Event | Examination | BaseException]],
+) -> None:
+    def work() -> None:
+        try:
+            examine = _probe_of(state.target.product)
+            examination = examine(state.target, state.deadline, samples, lambda event: reports.put((index, event)))
+        except BaseException as error:  # noqa: BLE001 - carried to the main thread, which alone judges it
+            reports.put((index, error))
+        else:
+            reports.put((index, examination))
+
+    threading.Thread(target=work, name=f"probe-{index}", daemon=True).start()
+
+
+def _probe_of(product: Product) -> Callable[[Target, Deadline, int, Callable[[Event], None]], Examination]:
+    if product is Product.POSTGRESQL:
+        from dbdoctor.probe import postgresql
+
+        return postgresql.examine
+    return _not_yet
+
+
+def _not_yet(target: Target, deadline: Deadline, samples: int, on_event: Callable[[Event], None]) -> Examination:
+    """A product whose probe is not written."""
+    del samples, on_event
+    failure = Failure("product-not-supported-yet", StageName.CONNECT, values={"product": "SQL Server"})
+    return Examination(target, connected=False, seconds=deadline.elapsed, findings=(find(failure),), notes=target.notes)
+
+
+def _patience(running: dict[int, _Running]) -> float:
+    return max(0.001, min(state.deadline.remaining for state in running.values()) + GRACE)
+
+
+def _give_up_on_late(running: dict[int, _Running]) -> Iterator[tuple[int, Examination]]:
+    now = time.monotonic()
+    for index, state in list(running.items()):
+        if now < state.deadline.started + state.deadline.seconds + GRACE:
+            continue
+        del running[index]
+        stage = state.under_way.name if state.under_way else StageName.CONNECT
+        endpoint = state.target.endpoints[0]
+        seconds = format_duration(state.deadline.seconds)
+        failure = Failure(
+            "driver-hung", stage, values={"seconds": seconds, "where": endpoint.shown, "host": endpoint.host}
+        )
+        finding = find(failure)
+        stages = (*state.stages, Stage(stage, ok=False, seconds=state.deadline.elapsed, detail=redact(finding.title)))
+        yield (
+            index,
+            Examination(
+                state.target, connected=False, seconds=state.deadline.elapsed, stages=stages, findings=(finding,)
+            ),
+        )
+
+
+def _note(state: _Running, event: Event) -> None:
+    if isinstance(event, Stage):
+        state.stages.append(event)
+        state.under_way = None
+    else:
+        state.under_way = event
