@@ -144,10 +144,8 @@ class PostgresqlProbe:
         mode = self.target.parameters.get("sslmode") or "prefer"
         if failure is None or mode not in ("prefer", "allow") or negotiation.address.endpoint.is_socket:
             return False
-        return (
-            failure.stage is StageName.TLS
-            and failure.code.startswith(("tls-", "certificate-", "client-"))
-            or (failure.code in ("no-hba-entry", "hba-rejects"))
+        return (failure.stage is StageName.TLS and failure.code.startswith(("tls-", "certificate-", "client-"))) or (
+            failure.code in ("no-hba-entry", "hba-rejects")
         )
 
     def _log_in(self, addresses: list[Address]) -> login.LoggedIn:

@@ -11,7 +11,7 @@ from dbdoctor.probe.diagnose import most_telling, name_libpq_error, name_server_
 from dbdoctor.probe.postgresql_wire import ServerError
 
 _QUOTED_ADDRESS = re.compile(
-    r"[\"'«»„“”‘’「」『』 ]([0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]+)[\"'«»„“”‘’「」『』, ]"
+    r"(?<![\w.:])(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)(?![\w.:])"
 )
 _FOUND = (
     ("session is read-only", "server that takes no writes (a standby, or read only by its settings)"),

@@ -24,6 +24,8 @@ GRACE = 0.2
 MOST_AT_ONCE = 100
 
 OnProgress = Callable[[int, Event], None]
+# How often the caller may redraw what is under way.
+TICK = 0.25
 
 
 @dataclass(slots=True)
@@ -37,11 +39,17 @@ class _Running:
 
 
 def examine_all(
-    targets: Sequence[Target], *, login_timeout: float | None, samples: int, on_progress: OnProgress
+    targets: Sequence[Target],
+    *,
+    login_timeout: float | None,
+    samples: int,
+    on_progress: OnProgress,
+    on_tick: Callable[[], None],
 ) -> Iterator[tuple[int, Examination]]:
     """Examine all targets at once; give (position, examination) as each ends, whatever the order.
 
-    `login_timeout` overrides the targets' own (seconds); `on_progress` is called in this thread for each stage.
+    `login_timeout` overrides the targets' own (seconds); `on_progress` is called in this thread for each stage,
+    `on_tick` while nothing happens, so that what hangs can be seen to hang.
     A probe whose driver hangs beyond the deadline is reported as such and left behind in its daemon thread.
     """
     reports: queue.SimpleQueue[tuple[int, Event | Examination | BaseException]] = queue.SimpleQueue()
@@ -54,8 +62,9 @@ def examine_all(
             running[index] = _Running(target, Deadline.after(seconds), [])
             _start(index, running[index], samples, reports)
         try:
-            index, report = reports.get(timeout=_patience(running))
+            index, report = reports.get(timeout=min(TICK, _patience(running)))
         except queue.Empty:
+            on_tick()
             yield from _give_up_on_late(running)
             continue
         if index not in running:

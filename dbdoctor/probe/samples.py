@@ -122,8 +122,8 @@ def _ask_name(target: Target, address: Address, deadline: Deadline) -> str | Non
         if header[:1] != b"E" or not wire.looks_like_message(header):
             return None
         error = wire.read_error(channel.receive_exactly(int.from_bytes(header[1:5], "big") - 4))
-        return "PgBouncer" if "unsupported startup parameter" in error.message else None
     except (ClosedError, DeadlinePassedError):
-        return None
+        error = None
     finally:
         channel.close()
+    return "PgBouncer" if error and "unsupported startup parameter" in error.message else None

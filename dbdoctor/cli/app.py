@@ -1,0 +1,54 @@
+"""The application: every command's name and where it lives."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dbdoctor.cli.check import check
+from dbdoctor.cli.explain import explain
+
+_HELP = """A doctor for database connections and connection pools.
+
+\b
+  dbdoctor check postgresql://app@db1/shop     where exactly does connecting fail?
+  dbdoctor check demo                          the same, on a PostgreSQL started for it
+  dbdoctor check --all --json                  every profile of the config, one object a line
+  dbdoctor explain too-many-clients            the page behind a code
+
+\b
+Exit codes: 0 nothing found, 1 findings, 2 usage or configuration, 3 could not
+connect or look, 4 dbdoctor's own fault, 130 interrupted.
+"""
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        import dbdoctor
+
+        typer.echo(f"dbdoctor {dbdoctor.__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+def application() -> typer.Typer:
+    """The application, ready to be called."""
+    app = typer.Typer(
+        help=_HELP,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_root)
+    app.command()(check)
+    app.command()(explain)
+    return app

@@ -1,0 +1,1 @@
+"""One file per output format; every text from outside passes through `clean` here."""

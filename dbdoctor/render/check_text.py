@@ -1,0 +1,142 @@
+"""`check` for people: stages as they happen, facts, findings, and a last line that stands alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from dbdoctor.model.duration import format_duration
+from dbdoctor.model.examination import Examination
+from dbdoctor.model.finding import Severity
+from dbdoctor.model.server import ServerFacts
+from dbdoctor.model.stage import Stage
+from dbdoctor.render.clean import clean, fill
+from dbdoctor.render.finding import by_severity, finding_lines, skipped_lines
+from dbdoctor.render.style import Style
+
+
+def stage_lines(stage: Stage, style: Style) -> Iterator[str]:
+    """One line for a stage that ended, and one for each address where there were several."""
+    word = style.paint("ok    ", "green") if stage.ok else style.severity("error", "failed")
+    head = f"  {stage.name.value:<8} {'ok    ' if stage.ok else 'failed'} {format_duration(stage.seconds):>8}  "
+    text = fill(clean(stage.detail), style.width, " " * len(head), head)
+    yield text.replace("ok    " if stage.ok else "failed", word, 1)
+    for line in stage.lines:
+        yield fill(clean(line), style.width, " " * (len(head) + 2), " " * len(head))
+
+
+def result_lines(examination: Examination, style: Style) -> Iterator[str]:
+    """All that follows the stages."""
+    if examination.facts is not None:
+        yield ""
+        for name, text in fact_rows(examination):
+            yield fill(clean(text), style.width, " " * 13, f"  {name:<10} ")
+    for finding in by_severity(examination.findings):
+        yield ""
+        yield from finding_lines(finding, style)
+    for skipped in examination.skipped:
+        yield ""
+        yield from skipped_lines(skipped, style)
+    yield ""
+    yield summary(examination, style)
+
+
+def fact_rows(examination: Examination) -> Iterator[tuple[str, str]]:
+    """(name, what it is) of the facts worth a line."""
+    facts = examination.facts
+    if facts is None:
+        return
+    role = {True: "standby", False: "primary", None: "role unknown"}[facts.is_standby]
+    uptime = f", up {format_duration(facts.uptime)}" if facts.uptime is not None else ""
+    lag = f", {format_duration(facts.replica_lag)} behind" if facts.replica_lag is not None else ""
+    yield "server", f"{facts.product} {facts.version}, {role}{lag}{uptime}"
+    if facts.pooler:
+        mode = f", {facts.pooler.mode} mode" if facts.pooler.mode else ""
+        yield "pooler", f"{facts.pooler.name}{mode} in between"
+    if facts.slots:
+        slots = facts.slots
+        usable = slots.limit - slots.reserved
+        yield (
+            "sessions",
+            f"{slots.used} of {usable} in use, {slots.free} free ({slots.limit} in all, {slots.reserved} reserved)",
+        )
+    for limit in facts.limits:
+        yield "limit", f"{limit.of} {limit.name}: {'?' if limit.used is None else limit.used} of {limit.limit} in use"
+    cost = cost_line(examination)
+    if cost:
+        yield "cost", cost
+    yield "timeouts", _timeouts(facts)
+
+
+def cost_line(examination: Examination) -> str | None:
+    """What a login costs against a round trip: the difference is what a pool saves."""
+    timings = examination.timings
+    if timings is None or not timings.logins or not timings.round_trips:
+        return None
+    login, trip = median(timings.logins), median(timings.round_trips)
+    count = len(timings.logins)
+    worst = f" (worst {format_duration(max(timings.logins))} of {count})" if count > 1 else ""
+    slowest = f" (worst {format_duration(max(timings.round_trips))})" if count > 1 else ""
+    note = f"; {examination.timings_note}" if examination.timings_note else ""
+    trips = f"round trip {format_duration(trip)}{slowest}"
+    return f"login {format_duration(login)}{worst}, {trips}: a pool saves the difference{note}"
+
+
+def summary(examination: Examination, style: Style) -> str:
+    """The last line: the target, and what is wrong with it, in words that stand alone."""
+    shown = clean(examination.target.profile or examination.target.shown, 120)
+    took = format_duration(examination.seconds)
+    if not examination.connected:
+        codes = ", ".join(f.code for f in examination.findings if f.severity is Severity.ERROR)
+        return f"{style.severity('error', 'cannot be used')}: {shown} [{codes}] after {took}"
+    count = _counted(examination)
+    if count:
+        worst = (examination.worst or Severity.INFO).value
+        return f"{style.severity(worst, 'reachable')}: {shown}, {count} in {took}"
+    return f"{style.paint('healthy', 'green', bold=True)}: {shown} in {took}"
+
+
+def fleet_summary(examinations: Sequence[Examination], seconds: float) -> str:
+    """The last line for several targets."""
+    down = sum(not examination.connected for examination in examinations)
+    bad = sum(examination.connected and _judged(examination) for examination in examinations)
+    well = len(examinations) - down - bad
+    return f"{len(examinations)} targets: {well} healthy, {bad} with findings, {down} unreachable, in {format_duration(seconds)}"
+
+
+def _judged(examination: Examination) -> bool:
+    return any(finding.severity is not Severity.INFO for finding in examination.findings)
+
+
+def _counted(examination: Examination) -> str:
+    words = []
+    for severity, word in ((Severity.ERROR, "error"), (Severity.WARNING, "warning")):
+        number = sum(finding.severity is severity for finding in examination.findings)
+        if number:
+            words.append(f"{number} {word}{'s' if number > 1 else ''}")
+    return ", ".join(words)
+
+
+def _timeouts(facts: ServerFacts) -> str:
+    names = (
+        "idle_session_timeout",
+        "idle_in_transaction_session_timeout",
+        "transaction_timeout",
+        "tcp_keepalives_idle",
+    )
+    known = [(name, facts.settings[name]) for name in names if name in facts.settings]
+    if not known:
+        return "the server does not tell its timeouts"
+    return ", ".join(f"{name} {format_duration(value) if value else 'off'}" for name, value in known)
+
+
+def fleet_lines(examination: Examination, style: Style) -> Iterator[str]:
+    """One of several targets: a line when it is well, else with what is wrong with it."""
+    yield summary(examination, style)
+    if not examination.connected:
+        for stage in examination.stages:
+            if not stage.ok:
+                yield from stage_lines(stage, style)
+    for finding in by_severity(examination.findings):
+        if finding.severity is not Severity.INFO:
+            yield from (f"  {line}" for line in finding_lines(finding, style))
