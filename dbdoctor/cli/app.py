@@ -49,6 +49,6 @@ def application() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_root)
-    app.command()(check)
-    app.command()(explain)
+    app.command(short_help="Where exactly does connecting fail? And how close is the server to it?")(check)
+    app.command(short_help="The page behind a finding's code.")(explain)
     return app

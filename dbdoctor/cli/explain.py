@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dbdoctor.cli import options
 from dbdoctor.errors import UsageError
-from dbdoctor.model.finding import Page
+
+if TYPE_CHECKING:
+    from dbdoctor.model.finding import Page
 
 
 def all_pages() -> dict[str, Page]:

@@ -11,8 +11,6 @@ from dbdoctor.cli import options
 from dbdoctor.cli.signals import stop_on_terminate
 from dbdoctor.errors import DbdoctorError, ExitCode
 from dbdoctor.model.secret import redact
-from dbdoctor.render.clean import clean
-from dbdoctor.render.style import Style
 
 
 def main() -> NoReturn:
@@ -48,7 +46,8 @@ def _run_app(arguments: Sequence[str]) -> int:
         result = application()(list(arguments), prog_name="dbdoctor", standalone_mode=False)
     except TyperException as error:
         text = error.format_message()
-        if not text:  # no arguments: the help has been shown
+        if type(error).__name__ == "NoArgsIsHelpError":
+            _say(text)
             return ExitCode.USAGE
         show_error(_usage_text(text), help="see `dbdoctor --help`")
         return int(getattr(error, "exit_code", ExitCode.USAGE))
@@ -57,6 +56,9 @@ def _run_app(arguments: Sequence[str]) -> int:
 
 def show_error(what: str, *, cause: str | None = None, help: str | None = None) -> None:
     """An error on stderr, in the one shape that all errors have; redacted, whatever it holds."""
+    from dbdoctor.render.clean import clean
+    from dbdoctor.render.style import Style
+
     _flush()
     style = Style.of(sys.stderr)
     _say(f"{style.severity('error', 'error:')} {clean(redact(what), 2000)}")

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dbdoctor.errors import ExitCode, UsageError
-from dbdoctor.model.duration import parse_duration
-from dbdoctor.model.finding import Finding, Severity
+
+if TYPE_CHECKING:
+    from dbdoctor.model.finding import Finding
 
 # Set by `main` before anything is parsed, so that also an error in parsing can show its traceback.
 debug_wanted = False
@@ -84,6 +85,8 @@ def read_duration(option: str, text: str | None, *, least: float, most: float) -
     """Seconds from an option's text. Raises UsageError naming the option and its range."""
     if text is None:
         return None
+    from dbdoctor.model.duration import parse_duration
+
     try:
         seconds = parse_duration(text)
     except ValueError as error:
@@ -97,6 +100,8 @@ def exit_code_for(findings: Iterable[Finding], fail_on: FailOn) -> ExitCode:
     """1 when a finding is at or above the severity that fails."""
     if fail_on is FailOn.NEVER:
         return ExitCode.OK
+    from dbdoctor.model.finding import Severity
+
     least = Severity(fail_on.value).rank
     return ExitCode.FINDINGS if any(finding.severity.rank >= least for finding in findings) else ExitCode.OK
 

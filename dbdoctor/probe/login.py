@@ -8,8 +8,9 @@ otherwise loses (`pgcode` is None on every failed connect). Measured with psycop
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,18 +69,19 @@ def log_in(target: Target, addresses: Sequence[Address], deadline: Deadline) -> 
     """Log in as the application would. Raises LoginFailedError or DeadlinePassedError."""
     import psycopg2
 
-    started = time.monotonic()
+    make_verbose = _set_verbosity()
     arguments: dict[str, Any] = dict(connection_arguments(target, addresses))
     if target.password is not None:
         arguments["password"] = target.password.reveal()
     for key, secret in target.secret_parameters.items():
         arguments[key] = secret.reveal()
+    started = time.monotonic()
     try:
         opened = psycopg2.connect(async_=1, **arguments)
     except psycopg2.Error as error:
         raise LoginFailedError(str(error)) from None
     try:
-        _be_verbose(opened)
+        make_verbose(opened.pgconn_ptr, _VERBOSE)
         _wait(opened, deadline)
     except psycopg2.Error as error:
         opened.close()
@@ -138,21 +140,17 @@ def _wait(opened: connection, deadline: Deadline) -> None:
             raise
 
 
-def _be_verbose(opened: connection) -> None:
-    """Tell libpq to keep SQLSTATE and location in its messages; without ctypes or the symbol, words must do."""
+@functools.cache
+def _set_verbosity() -> Callable[[int, int], object]:
+    """libpq's PQsetErrorVerbosity; where it cannot be found, something that does nothing, and the words must do."""
     try:
         import ctypes
 
         from psycopg2 import _psycopg
 
         # The extension module is linked with libpq, so its handle finds libpq's symbols whatever file they are in.
-        set_verbosity = ctypes.CDLL(_psycopg.__file__).PQsetErrorVerbosity
-        set_verbosity.argtypes = [ctypes.c_void_p, ctypes.c_int]
-        set_verbosity(opened.pgconn_ptr, _VERBOSE)
+        function = ctypes.CDLL(_psycopg.__file__).PQsetErrorVerbosity
+        function.argtypes = [ctypes.c_void_p, ctypes.c_int]
     except (ImportError, OSError, AttributeError):
-        return
-
-
-def shown_arguments(arguments: Mapping[str, str]) -> str:
-    """The arguments for `--debug`, secrets never among them."""
-    return " ".join(f"{key}={value!r}" for key, value in sorted(arguments.items()))
+        return lambda _pointer, _level: None
+    return function

@@ -33,7 +33,7 @@ def find(failure: Failure, *, severity: Severity = Severity.ERROR) -> Finding:
     """The finding for a failure that happened: its entry's texts with the failure's values in them."""
     entry = catalogue()[failure.code]
     values = _Values({key: value for key, value in failure.values.items() if value not in (None, "")})
-    rows = [f"the other side said: {failure.cause}"] if failure.cause else []
+    rows = [f"said: {failure.cause}"] if failure.cause else []
     rows += [str(row) for row in failure.values.get("rows", ())]  # type: ignore[attr-defined]
     evidence: dict[str, Any] = {key: value for key, value in failure.values.items() if key != "rows"}
     evidence.update(stage=failure.stage.value, sqlstate=failure.sqlstate, said=failure.cause)

@@ -1,0 +1,125 @@
+"""One run of `check`: the probes' events go in, text or JSON comes out in the order asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from dbdoctor.cli import options
+from dbdoctor.cli.judge import judge
+from dbdoctor.cli.progress import Progress
+from dbdoctor.errors import ExitCode, UsageError
+from dbdoctor.model.examination import Examination
+from dbdoctor.model.stage import Stage
+from dbdoctor.model.target import Target
+from dbdoctor.probe.run import examine_all
+from dbdoctor.render.style import Style
+
+if TYPE_CHECKING:
+    from dbdoctor.targets.select import Selection
+
+
+def choose_login_timeout(given: float | None, selection: Selection) -> float | None:
+    """The option wins over a profile's own, which wins over the config's general one."""
+    if given is not None:
+        return given
+    general = selection.settings.get("login_timeout")
+    return (
+        float(general)
+        if general and all(getattr(t, "login_timeout", None) is None for t in selection.targets)
+        else None
+    )
+
+
+def start_targets(selection: Selection, stack: contextlib.ExitStack) -> list[Target]:
+    """The targets, with the demo server started where `demo` was asked for; it stops when the stack is left."""
+    chosen: list[Target] = []
+    demo: Target | None = None
+    for target in selection.targets:
+        if isinstance(target, Target):
+            chosen.append(target)
+            continue
+        if demo is None:
+            from dbdoctor.demo.embedded import embedded_postgresql
+
+            progress = Progress()
+            demo = stack.enter_context(embedded_postgresql(on_progress=progress.note))
+            progress.clear()
+        chosen.append(demo)
+    if not chosen:
+        raise UsageError("there is nothing to check", help="`dbdoctor check demo` needs no database")
+    return chosen
+
+
+class CheckRun:
+    """One run of `check`: the probes' events go in, text or JSON comes out in the order asked for."""
+
+    def __init__(self, targets: Sequence[Target], *, wants_json: bool, no_color: bool) -> None:
+        self.targets = targets
+        self.wants_json = wants_json
+        self.style = Style.of(sys.stdout, no_color=no_color)
+        self.progress = Progress(len(targets))
+        self.done: dict[int, Examination] = {}
+        self.printed = 0
+        self.single = len(targets) == 1
+
+    def say(self, notes: Sequence[str]) -> None:
+        """Notes for the user, on stderr, each once."""
+        for note in dict.fromkeys([*notes, *(note for target in self.targets for note in target.notes)]):
+            self.progress.say(f"note: {note}")
+
+    def examine(self, login_timeout: float | None, samples: int) -> None:
+        """Examine all targets, printing what can be printed as soon as it can."""
+        started = time.monotonic()
+        if self.single and not self.wants_json:
+            self._print([self.targets[0].shown])
+        probes = examine_all(
+            self.targets,
+            login_timeout=login_timeout,
+            samples=samples,
+            on_progress=self._on_progress,
+            on_tick=self.progress.tick,
+        )
+        for index, examination in probes:
+            self.done[index] = judge(examination)
+            self.progress.finished(index)
+            while self.printed in self.done:
+                self._print(self._lines(self.done[self.printed]))
+                self.printed += 1
+        self.progress.clear()
+        if not self.single and not self.wants_json:
+            from dbdoctor.render.check_text import fleet_summary
+
+            self._print(["", fleet_summary(list(self.done.values()), time.monotonic() - started)])
+
+    def exit_code(self, fail_on: options.FailOn) -> int:
+        """The worst of all targets: 3 over 1 over 0."""
+        if any(not examination.connected for examination in self.done.values()):
+            return ExitCode.CANNOT_LOOK
+        return options.exit_code_for([f for e in self.done.values() for f in e.findings], fail_on)
+
+    def _on_progress(self, index: int, event: object) -> None:
+        self.progress.event(index, event)
+        if self.single and not self.wants_json and isinstance(event, Stage):
+            from dbdoctor.render.check_text import stage_lines
+
+            self._print(stage_lines(event, self.style))
+
+    def _lines(self, examination: Examination) -> Iterator[str]:
+        if self.wants_json:
+            from dbdoctor.render.check_json import check_json
+
+            yield check_json(examination, indent=2 if self.single and sys.stdout.isatty() else None)
+            return
+        from dbdoctor.render.check_text import fleet_lines, result_lines
+
+        yield from result_lines(examination, self.style) if self.single else fleet_lines(examination, self.style)
+
+    def _print(self, lines: Sequence[str] | Iterator[str]) -> None:
+        self.progress.clear()
+        for line in lines:
+            print(line)
+        sys.stdout.flush()
