@@ -52,6 +52,9 @@ _ASCII = "encode(convert_to({}::text, 'SQL_ASCII'), 'escape')"
 # workers. An ordinary role is not told the type of other roles' rows, but pid, user, database and application of all:
 # a hidden row with a user and a database is counted as a session unless its pid is known to be a walsender's or a
 # subscription's worker. What then remains wrongly counted is parallel and extensions' workers of other roles.
+#
+# Aurora's readers are in recovery and have no WAL receiver; there the functions on WAL positions raise an error
+# ("currently not supported for Aurora": github.com/ankane/distribute_reads issue 46), so only a receiver leads to them.
 _FACTS = """\
 SET LOCAL search_path = pg_catalog;
 SET LOCAL transaction_read_only = on;
@@ -85,8 +88,16 @@ WITH seen AS (
   FROM sessions WHERE NOT sender
   GROUP BY usename, application_name
   ORDER BY count(*) DESC, usename, application_name COLLATE "C" LIMIT 10
+), every_setting AS (
+  SELECT name, setting, reset_val, unit FROM pg_settings
 ), settings AS (
-  SELECT name, setting, reset_val, unit FROM pg_settings WHERE name IN ({settings})
+  SELECT name, setting, reset_val, unit FROM every_setting WHERE name IN ({settings})
+), relatives AS (
+  SELECT to_regproc('aurora_version') IS NOT NULL OR bool_or(name LIKE 'aurora%' OR name LIKE 'apg%') AS aurora,
+         bool_or(name LIKE 'alloydb%') AS alloydb
+  FROM every_setting
+), receiver AS (
+  SELECT status FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL
 )
 SELECT json_build_object(
   'version', version(),
@@ -107,14 +118,16 @@ SELECT json_build_object(
   'slots', (SELECT to_json(slots) FROM slots),
   'used_by', (SELECT json_agg(json_build_array({usename}, {application_name}, sessions)) FROM used_by),
   'settings', (SELECT json_object_agg(name, json_build_array(setting, reset_val, unit)) FROM settings),
-  'aurora', to_regproc('aurora_version') IS NOT NULL,
-  'alloydb', EXISTS (SELECT FROM pg_settings WHERE name LIKE 'alloydb.%'),
+  'aurora', (SELECT aurora FROM relatives),
+  'alloydb', (SELECT alloydb FROM relatives),
   'standby', pg_is_in_recovery(),
-  'replica', CASE WHEN pg_is_in_recovery() AND to_regproc('aurora_version') IS NULL THEN json_build_object(
-     'receiving', (SELECT pid IS NOT NULL FROM pg_stat_get_wal_receiver()),
-     'status', (SELECT status FROM pg_stat_get_wal_receiver()),
-     'behind', pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn(),
-     'replayed', extract(epoch FROM pg_last_xact_replay_timestamp())) END
+  'replica', CASE WHEN pg_is_in_recovery() THEN json_build_object(
+     'receiving', EXISTS (SELECT FROM receiver),
+     'status', (SELECT status FROM receiver),
+     'behind', CASE WHEN EXISTS (SELECT FROM receiver)
+                    THEN pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn() END,
+     'replayed', CASE WHEN NOT (SELECT aurora FROM relatives)
+                      THEN extract(epoch FROM pg_last_xact_replay_timestamp()) END) END
 )::text
 """
 

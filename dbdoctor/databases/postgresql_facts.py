@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dbdoctor.model.identifier import quote_identifier
 from dbdoctor.model.server import ConnectionLimit, Missing, Pooler, ServerFacts, Slots
 
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -84,11 +85,6 @@ def read_facts(
         missing=tuple(_missing(answer, name(answer["acting_user"]))),
         extra=_extra(answer, settings),
     )
-
-
-def quote_identifier(name: str) -> str:
-    """`name` as SQL takes it, always in double quotes: `app` -> `"app"`, `o"k` -> `"o""k"`."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _from_version_alone(text: str, tls: str | None) -> ServerFacts:
@@ -212,6 +208,7 @@ def _extra(answer: Mapping[str, Any], settings: Mapping[str, list[str | None]]) 
         "slots_counted_by": counted_by,
         "slots_overcounted_at_most": min(hidden, _number(settings, "max_worker_processes")),
         "states": {state: slots[state] for state in ("active", "idle", "idle_in_transaction", "hidden")},
+        "role_sessions": slots["role_used"],
         "superuser": bool((answer["role"] or {}).get("superuser")),
         "all_stats": answer["all_stats"],
         "client_address": answer["client"],
