@@ -87,6 +87,17 @@ class Channel:
                 raise ClosedError(reset=error.reset, received=data) from error
         return data
 
+    def has_more(self) -> bool:
+        """Whether bytes lie there already.
+
+        After the one byte that answers an SSLRequest there must be none: libpq takes more for an attack
+        (CVE-2021-23222), and `S` also begins the greeting of an SSH server.
+        """
+        try:
+            return bool(self.plain.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
     def receive_for(self, seconds: float, most: int = 1024) -> bytes:
         """Whatever comes within `seconds`, until the other side pauses or closes; may be empty."""
         data, whole = b"", self.deadline

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 
 from dbdoctor.probe.channel import Channel, ClosedError
-from dbdoctor.probe.connect import connect_all
+from dbdoctor.probe.connect import connect_one
 from dbdoctor.probe.deadline import Deadline, DeadlinePassedError
 from dbdoctor.probe.resolve import Address
 
@@ -49,16 +49,11 @@ def name_service(data: bytes) -> str | None:
 def ask_around(address: Address, deadline: Deadline) -> str | None:
     """Ask, on connections of their own and within 0.7 s, in HTTP, TLS and TDS; None when nothing says what it is."""
     until = Deadline.after(min(0.7, deadline.remaining))
-    attempts = connect_all([address] * 1, until)
     for question in _QUESTIONS:
-        sock = attempts[0].socket if attempts else None
-        attempts = []
-        if sock is None:
-            sock = connect_all([address], until)[0].socket
+        sock = connect_one(address, until).socket
         if sock is None or until.remaining <= 0:
             return None
-        answer = _ask(sock, question, until.part(0.5))
-        name = name_service(answer)
+        name = name_service(_ask(sock, question, until.part(0.5)))
         if name:
             return name
     return None

@@ -89,7 +89,7 @@ class Negotiator:
             self.result = replace(self.result, failure=failed.failure, error=failed.error)
         finally:
             # A session of trust authentication is already logged in: let it go before the driver takes its place.
-            self.channel.close(wait=min(0.5, self.deadline.remaining))
+            self.channel.close(wait=min(0.5, self.deadline.remaining) if self.result.asked else 0.0)
         return self.result
 
     def _encrypt(self) -> None:
@@ -97,8 +97,9 @@ class Negotiator:
             answer = self._ask(wire.SSL_REQUEST, 1, StageName.TLS)
             if answer == b"E":
                 raise _FailedError(self._server_error(self._rest_of_message(answer), StageName.TLS))
-            if answer not in (b"S", b"N"):
+            if answer not in (b"S", b"N") or self.channel.has_more():
                 raise _FailedError(self._not_postgresql(answer, StageName.TLS))
+            self.patience = self.channel.deadline = self.deadline  # it is PostgreSQL: nothing else to ask for
             self.result = replace(self.result, tls_offered=answer == b"S")
             if answer == b"N":
                 if self.plan.required:

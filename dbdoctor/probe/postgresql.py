@@ -144,8 +144,11 @@ class PostgresqlProbe:
         mode = self.target.parameters.get("sslmode") or "prefer"
         if failure is None or mode not in ("prefer", "allow") or negotiation.address.endpoint.is_socket:
             return False
-        return (failure.stage is StageName.TLS and failure.code.startswith(("tls-", "certificate-", "client-"))) or (
-            failure.code in ("no-hba-entry", "hba-rejects")
+        if failure.code in ("no-hba-entry", "hba-rejects"):
+            return True
+        # A handshake that hangs is not tried again: libpq would hang in it too.
+        return failure.stage is StageName.TLS and failure.code.startswith(
+            ("certificate-", "client-", "tls-handshake-failed")
         )
 
     def _log_in(self, addresses: list[Address]) -> login.LoggedIn:
