@@ -1,30 +1,54 @@
-"""SIGTERM and SIGHUP end a command as Ctrl-C does: everything that was started is stopped, and nothing is left behind."""
+"""SIGTERM and SIGHUP end a command as Ctrl-C does: by an exception, so that whatever was started is stopped."""
 
 from __future__ import annotations
 
 import signal
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+class TerminatedError(KeyboardInterrupt):
+    """A signal asked this process to end; `number` says which. What handles Ctrl-C handles this."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
 
 
 @contextmanager
 def stop_on_terminate() -> Iterator[None]:
-    """Within it, SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread; elsewhere it does nothing."""
+    """Raise TerminatedError in the main thread at the first SIGTERM or SIGHUP while the block runs.
+
+    Later ones are ignored, since they would interrupt the cleaning up that the first one began (a closing terminal sends
+    SIGHUP twice); Ctrl-C still does. A signal that is ignored already stays ignored: that is how nohup(1) works. Outside
+    the main thread it does nothing.
+    """
+    import threading
+
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
+    handler = _once()
+    previous = {
+        number: signal.signal(number, handler)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, before in previous.items():
+            signal.signal(number, before)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    raise KeyboardInterrupt
+def _once() -> Callable[[int, FrameType | None], None]:
+    raised = False
+
+    def handle(number: int, _: FrameType | None) -> None:
+        nonlocal raised
+        if not raised:
+            raised = True
+            raise TerminatedError(number)
+
+    return handle
