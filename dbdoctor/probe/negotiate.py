@@ -210,7 +210,24 @@ class Negotiator:
         service = ask_around(self.address, self.deadline)
         if service:
             return self._failure("wrong-service", stage, service=service)
-        return self._failure("accepted-then-silent", stage, seconds=self._waited())
+        code = (
+            "startup-stalled" if stage is StageName.LOGIN and self._answers_tls_question() else "accepted-then-silent"
+        )
+        return self._failure(code, stage, seconds=self._waited())
+
+    def _answers_tls_question(self) -> bool:
+        """Whether a PostgreSQL is there at all: it answers an SSLRequest at once, also when no login gets through."""
+        attempt = connect_one(self.address, self.deadline)
+        if attempt.socket is None:
+            return False
+        channel = Channel(attempt.socket, self.deadline)
+        try:
+            channel.send(wire.SSL_REQUEST)
+            return channel.receive_exactly(1) in (b"S", b"N")
+        except (ClosedError, DeadlinePassedError):
+            return False
+        finally:
+            channel.close()
 
     def _closed(self, error: ClosedError, stage: StageName) -> Failure:
         if error.received:

@@ -191,12 +191,12 @@ class PostgresqlProbe:
             values: dict[str, object] = {"seconds": format_duration(time.monotonic() - started)}
             raise _StoppedError(self._here(Failure("query-stalled", StageName.QUERY, values=values))) from error
         except login.QueryFailedError as error:
-            failure, _ = name_refusal(redact(str(error)), self.target, stage=StageName.QUERY)
+            failure, _ = name_refusal(redact(str(error)), self.target, stage=StageName.QUERY, sqlstate=error.sqlstate)
             if failure.code in ("client-refused", "login-refused", "closed-during-login", "no-connect-privilege"):
                 failure = replace(failure, code="query-failed")
             raise _StoppedError(self._here(failure)) from None
         self.connected = True
-        self.log.end(ok=True, detail=self.facts.version)
+        self.log.end(ok=True, detail=f"{self.facts.product} {self.facts.version}")
 
     def _facts(self, session: login.LoggedIn) -> ServerFacts:
         # Room for the server's own timeout to reach us before ours.
