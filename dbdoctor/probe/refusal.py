@@ -24,10 +24,15 @@ _KEY_FILE = re.compile(r'(?:private key|certificate) file "([^"]+)"')
 
 
 def name_refusal(
-    message: str, target: Target, *, stage: StageName = StageName.LOGIN
+    message: str, target: Target, *, stage: StageName = StageName.LOGIN, sqlstate: str | None = None
 ) -> tuple[Failure, ServerError | None]:
-    """What a (redacted, verbose) message of libpq stands for, and the server's error in it if it holds one."""
+    """What a (redacted, verbose) message of libpq stands for, and the server's error in it if it holds one.
+
+    `sqlstate` is given where the driver knows it (for a failed query); the message then lacks its severity.
+    """
     error = most_telling(read_verbose(message))
+    if sqlstate:
+        error = ServerError(sqlstate, _first_line(message).removeprefix(f"{sqlstate}: "), routine="unknown")
     if error is None:
         code = name_libpq_error(message)
         return Failure(code, stage, _first_line(message), values=_libpq_values(message, target)), None
