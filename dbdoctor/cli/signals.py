@@ -39,7 +39,7 @@ def stop_on_terminate() -> Iterator[None]:
         yield
     finally:
         for number, before in previous.items():
-            signal.signal(number, before)
+            signal.signal(number, before if before is not None else signal.SIG_DFL)
 
 
 def _once() -> Callable[[int, FrameType | None], None]:

@@ -41,9 +41,10 @@ SETTINGS = (
 )
 """The settings asked for by name; one that the server does not have is simply not in the answer."""
 
-# Names come from shared catalogues, in whatever encoding the database had in which they were created: sent as the ASCII
-# of their bytes, no conversion can fail, whatever the encodings of server and client.
-_ASCII = "encode(convert_to({}::text, 'SQL_ASCII'), 'escape')"
+# Names come from shared catalogues, in whatever encoding the database had in which they were created. They are sent as
+# the ASCII of their bytes, so that no conversion can fail, whatever the encodings of server and client; the functions
+# that take text apart, or convert_to, would check it. chr(92) is a backslash, whatever standard_conforming_strings says.
+_ASCII = "encode(decode(replace({}::text, chr(92), repeat(chr(92), 2)), 'escape'), 'escape')"
 
 # Several statements in one message are one implicit transaction: SET LOCAL holds for the SELECT and leaves nothing
 # behind in a session that a pooler gives to somebody else next. libpq keeps the last result.

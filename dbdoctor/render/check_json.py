@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from statistics import median
 from typing import Any
 
 from dbdoctor.model.examination import Examination
@@ -108,9 +107,9 @@ def _cost(examination: Examination) -> Mapping[str, Any] | None:
         return None
     return {
         "samples": len(timings.logins),
-        "login_median_seconds": median(timings.logins),
+        "login_median_seconds": timings.login_median,
         "login_worst_seconds": max(timings.logins),
-        "round_trip_median_seconds": median(timings.round_trips),
+        "round_trip_median_seconds": timings.round_trip_median,
         "round_trip_worst_seconds": max(timings.round_trips),
         "note": examination.timings_note,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from statistics import median
 
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.examination import Examination
@@ -73,7 +72,7 @@ def cost_line(examination: Examination) -> str | None:
     timings = examination.timings
     if timings is None or not timings.logins or not timings.round_trips:
         return None
-    login, trip = median(timings.logins), median(timings.round_trips)
+    login, trip = timings.login_median, timings.round_trip_median
     count = len(timings.logins)
     worst = f" (worst {format_duration(max(timings.logins))} of {count})" if count > 1 else ""
     slowest = f" (worst {format_duration(max(timings.round_trips))})" if count > 1 else ""

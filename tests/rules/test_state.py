@@ -139,6 +139,7 @@ def test_pooler(mode, fires):
 def test_pooler_of_unknown_mode_is_not_passed_over():
     said = one(pooler, facts(pooler=Pooler("a connection pooler")), target())
     assert isinstance(said, Skipped)
+    assert said.help
     assert "SHOW CONFIG" in said.help
     assert one(pooler, facts(), target()) is None
 
