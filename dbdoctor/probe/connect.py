@@ -7,14 +7,13 @@ import selectors
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dbdoctor.probe.deadline import Deadline
 from dbdoctor.probe.resolve import Address
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """How one address answered. `error` is an errno (ETIMEDOUT also when the deadline ended the wait), or None.
 
     A `socket` that is not None is connected, non-blocking, and the receiver's to close.

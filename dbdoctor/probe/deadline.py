@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import select
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class DeadlinePassedError(Exception):
     """The login timeout ran out while something hung."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(NamedTuple):
     """A moment on the monotonic clock. `seconds` is the budget it was made with, `started` when it began."""
 
     started: float

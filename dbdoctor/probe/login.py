@@ -11,8 +11,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbdoctor.model.target import Target
 from dbdoctor.probe.deadline import Deadline, DeadlinePassedError
@@ -39,8 +38,7 @@ class QueryFailedError(Exception):
         self.sqlstate = sqlstate
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedIn:
+class LoggedIn(NamedTuple):
     """A session of ours: the driver's connection, how long the login took, and what libpq knows of it."""
 
     connection: connection

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.stage import Failure, StageName
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 _TIME_TO_ASK_AROUND = 0.8
 
 
-@dataclass(frozen=True, slots=True)
-class Negotiation:
+class Negotiation(NamedTuple):
     """What one server said before the login. `tls` describes the encryption for people, None without.
 
     `failure` is set when it ended here; `error` is the server's own, when it said one. libpq may still have another way
@@ -82,11 +81,11 @@ class Negotiator:
         try:
             if self.plan.first and not self.address.endpoint.is_socket:
                 self._encrypt()
-            self.result = replace(self.result, tls_seconds=time.monotonic() - started)
+            self.result = self.result._replace(tls_seconds=time.monotonic() - started)
             on_login()
             self._begin_login()
         except _FailedError as failed:
-            self.result = replace(self.result, failure=failed.failure, error=failed.error)
+            self.result = self.result._replace(failure=failed.failure, error=failed.error)
         finally:
             # A session of trust authentication is already logged in: let it go before the driver takes its place.
             self.channel.close(wait=min(0.5, self.deadline.remaining) if self.result.asked else 0.0)
@@ -100,7 +99,7 @@ class Negotiator:
             if answer not in (b"S", b"N") or self.channel.has_more():
                 raise _FailedError(self._not_postgresql(answer, StageName.TLS))
             self.patience = self.channel.deadline = self.deadline  # it is PostgreSQL: nothing else to ask for
-            self.result = replace(self.result, tls_offered=answer == b"S")
+            self.result = self.result._replace(tls_offered=answer == b"S")
             if answer == b"N":
                 if self.plan.required:
                     raise _FailedError(self._failure("tls-not-offered", StageName.TLS, sslmode=self.plan.mode))
@@ -138,8 +137,7 @@ class Negotiator:
             checked = "certificate trusted, name not checked"
         cipher = tls.cipher()
         ends = str(certificate["notAfter"]) if "notAfter" in certificate else None
-        self.result = replace(
-            self.result,
+        self.result = self.result._replace(
             tls=f"{tls.version()}, {cipher[0] if cipher else '?'}, {checked}" + (f", until {ends}" if ends else ""),
             certificate_ends=ends,
         )
@@ -157,7 +155,7 @@ class Negotiator:
             error = wire.read_error(body)
             raise _FailedError(self._server_error(error, stage), error)
         if header[:1] == b"R":
-            self.result = replace(self.result, asked=wire.read_authentication(body))
+            self.result = self.result._replace(asked=wire.read_authentication(body))
 
     def _startup_parameters(self) -> dict[str, str]:
         parameters = {"user": self.target.user or "", "application_name": "dbdoctor"}
@@ -297,7 +295,7 @@ class Negotiator:
                 channel.send(wire.SSL_REQUEST)
                 if channel.receive_exactly(1) != b"S":
                     return {}
-            context = make_context(replace(self.plan, certificate=None), self.target, verify=False)
+            context = make_context(self.plan._replace(certificate=None), self.target, verify=False)
             der = channel.start_tls(context, self._server_name()).getpeercert(binary_form=True)
             return describe_certificate(der) if der else {}
         except (ssl.SSLError, OSError, ClosedError, DeadlinePassedError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 TERMINATE = b"X\x00\x00\x00\x04"
@@ -26,8 +26,7 @@ _AUTHENTICATION = {
 _SASL = 10
 
 
-@dataclass(frozen=True, slots=True)
-class ServerError:
+class ServerError(NamedTuple):
     """An ErrorResponse. `code` is the SQLSTATE; `routine` the server's C function, in no human language."""
 
     code: str
@@ -38,8 +37,7 @@ class ServerError:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AuthenticationAsked:
+class AuthenticationAsked(NamedTuple):
     """What the server asks for: `kind` is the protocol's number, `mechanisms` those of SASL, `shown` for people."""
 
     kind: int

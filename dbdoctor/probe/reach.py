@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.stage import Failure, StageName
@@ -41,8 +41,7 @@ _NOT_FOUND = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(NamedTuple):
     """The connections made, in the order in which libpq would try them, and a failure for each way that did not work."""
 
     attempts: tuple[Attempt, ...] = ()

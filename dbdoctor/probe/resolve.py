@@ -10,14 +10,13 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dbdoctor.model.target import Endpoint
 from dbdoctor.probe.deadline import Deadline
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where one host can be reached: what `socket.connect` takes, for the family it is of."""
 
     endpoint: Endpoint
@@ -38,8 +37,7 @@ class Address:
         return f"[{host}]:{port!s}" if ":" in host else f"{host}:{port!s}"
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """What the resolver answered for one endpoint. `error` is getaddrinfo's number and text, or None; `silent`: no answer."""
 
     endpoint: Endpoint

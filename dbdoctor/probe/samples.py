@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from dbdoctor.model.server import Pooler, ServerFacts
 from dbdoctor.model.stage import Timings
@@ -24,8 +25,7 @@ _FEWEST_FREE_SLOTS = 5
 _SHARE_OF_DEADLINE = 0.6
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
+class Samples(NamedTuple):
     """The timings, why there are fewer than asked for, and the facts with the pooler named."""
 
     timings: Timings

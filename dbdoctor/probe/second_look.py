@@ -30,19 +30,19 @@ def tls_required(target: Target, negotiation: Negotiation, deadline: Deadline) -
         failure = replace(failure, values={**hba_values(negotiation.error.message, target), **failure.values})
     mode = target.parameters.get("sslmode", "prefer")
     if negotiation.tls or negotiation.address.endpoint.is_socket or mode not in ("disable", "allow"):
-        return replace(negotiation, failure=failure)
+        return negotiation._replace(failure=failure)
     with_tls = replace(target, parameters={**target.parameters, "sslmode": "require"})
     attempt = connect_one(negotiation.address, deadline)
     if attempt.socket is None:
-        return replace(negotiation, failure=failure)
+        return negotiation._replace(failure=failure)
     try:
         second = Negotiator(attempt, with_tls, plan_tls(with_tls), deadline).run(lambda: None)
     except TlsSetupError:
-        return replace(negotiation, failure=failure)
+        return negotiation._replace(failure=failure)
     if second.asked is not None:
         values = {**failure.values, "sslmode": mode}
         failure = Failure("tls-required-by-server", StageName.LOGIN, failure.cause, failure.sqlstate, values)
-    return replace(negotiation, failure=failure)
+    return negotiation._replace(failure=failure)
 
 
 def password_file(target: Target) -> Finding | None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbdoctor.model.target import Target
 
@@ -44,8 +43,7 @@ class TlsSetupError(Exception):
         self.path = path
 
 
-@dataclass(frozen=True, slots=True)
-class TlsPlan:
+class TlsPlan(NamedTuple):
     """What libpq will ask of TLS. `verify_chain` also holds for `prefer` and `require` when a root.crt lies at its place."""
 
     mode: str

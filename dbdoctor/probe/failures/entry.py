@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One way in which connecting fails.
 
     `title` says what happened, with the figures. `means` says what that tells, here. `matters` is the wider picture,
