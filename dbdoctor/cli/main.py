@@ -14,7 +14,7 @@ from dbdoctor.model.secret import redact
 
 
 def main() -> NoReturn:
-    """The console script."""
+    """Run this process's command line and exit with its code."""
     code = run(sys.argv[1:])
     _flush()
     sys.exit(code)
