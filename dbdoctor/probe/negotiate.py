@@ -191,7 +191,11 @@ class Negotiator:
     def _rest_of_message(self, first: bytes) -> wire.ServerError:
         length = int.from_bytes(self._read(4, StageName.TLS), "big")
         if not 4 <= length <= wire.LONGEST_MESSAGE:
-            raise _FailedError(self._not_postgresql(first + length.to_bytes(4, "big"), StageName.TLS))
+            # A postmaster that cannot start a session says so as protocol 2 did: a bare text up to a zero byte.
+            text = length.to_bytes(4, "big") + self.channel.receive_for(0.3)
+            if b"\0" not in text or not text[:4].isalpha():
+                raise _FailedError(self._not_postgresql(first + text, StageName.TLS))
+            return wire.ServerError("53200", text.partition(b"\0")[0].decode("utf-8", "replace").strip())
         return wire.read_error(self._read(length - 4, StageName.TLS))
 
     # --- naming
