@@ -188,7 +188,8 @@ def _missing(answer: Mapping[str, Any], role: str) -> list[Missing]:
     grant = f"GRANT pg_monitor TO {quote_identifier(role)};"
     found = []
     if hidden := answer["slots"]["hidden"]:
-        found.append(Missing(f"what {hidden} sessions of other roles do, since when and from where", why, grant))
+        sessions = f"{hidden} session{'s' if hidden > 1 else ''} of other roles"
+        found.append(Missing(f"the state, start and address of {sessions}", why, grant))
     replica = answer["replica"]
     if replica and replica["receiving"] and replica["status"] is None:
         found.append(Missing("the state of the replication stream", why, grant))

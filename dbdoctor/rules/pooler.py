@@ -32,7 +32,7 @@ from dbdoctor.model.target import Target
 CODES = ("pooler-transaction-mode",)
 
 _PREPARED = {
-    "asyncpg": 'connect_args={"statement_cache_size": 0, "prepared_statement_cache_size": 0}',
+    "asyncpg": 'connect_args={"statement_cache_size": 0}',
     "psycopg": 'connect_args={"prepare_threshold": None}',
 }
 
@@ -54,6 +54,6 @@ def judge(facts: ServerFacts, target: Target) -> Iterator[Finding | Skipped]:
         why="SET, LISTEN, session advisory locks, temporary tables and prepared statements do not carry over from one "
         f"{pooler.mode} to the next",
         fix="let the pooler pool: NullPool or a small pool without overflow in the application, SET LOCAL instead of SET",
-        command=f"create_engine(url, poolclass=NullPool{', ' + prepared if prepared else ''})",
+        command=f"create_engine(url, poolclass=NullPool{f', {prepared}' if prepared else ''})",
         evidence={"name": pooler.name, "version": pooler.version, "mode": pooler.mode},
     )

@@ -13,8 +13,8 @@ What to do
     On the standby, see whether replay waits for a long query, and whether the stream is there:
 
         SELECT status, latest_end_time FROM pg_stat_wal_receiver;
-        SELECT pid, now() - xact_start AS age, query FROM pg_stat_activity WHERE backend_type = 'client backend'
-        ORDER BY age DESC NULLS LAST;
+        SELECT pid, now() - xact_start AS age, query FROM pg_stat_activity
+        WHERE backend_type = 'client backend' ORDER BY age DESC NULLS LAST;
 
     On the primary, see whether it still sends:
 
@@ -50,8 +50,9 @@ def judge(facts: ServerFacts, target: Target) -> Iterator[Finding | Skipped]:
             title=f"this standby is {format_duration(facts.replica_lag)} behind",
             why="what the application reads here is that old, and a failover has to replay it first",
             fix="see what holds up replay: a long query on the standby, or more changes than it can replay",
-            command="SELECT pid, now() - xact_start AS age, query FROM pg_stat_activity\n"
-            "WHERE backend_type = 'client backend' ORDER BY age DESC NULLS LAST LIMIT 5;",
+            command="SELECT pid, now() - xact_start AS age, query\n"
+            "FROM pg_stat_activity WHERE backend_type = 'client backend'\n"
+            "ORDER BY age DESC NULLS LAST LIMIT 5;",
             evidence={"replica_lag_seconds": facts.replica_lag},
         )
 

@@ -19,7 +19,8 @@ What to do
     Look for sessions that nobody uses before raising the limit: pools larger than needed, sessions idle in
     transaction, processes that should have ended.
 
-        SELECT usename, application_name, state, count(*), max(now() - state_change) AS longest
+        SELECT usename, application_name, state, count(*),
+               max(now() - state_change) AS longest
         FROM pg_stat_activity WHERE backend_type = 'client backend'
         GROUP BY 1, 2, 3 ORDER BY 4 DESC;
 
@@ -39,7 +40,8 @@ from dbdoctor.rules._common import count, threshold_of, unseen
 CODES = ("slots-nearly-full",)
 
 _WHO = """\
-SELECT usename, application_name, state, count(*), max(now() - state_change) AS longest
+SELECT usename, application_name, state, count(*),
+       max(now() - state_change) AS longest
 FROM pg_stat_activity WHERE backend_type = 'client backend'
 GROUP BY 1, 2, 3 ORDER BY 4 DESC;"""
 

@@ -11,7 +11,7 @@ Why it matters
 What to do
     Where the server offers TLS, ask for it, and check the server's certificate:
 
-        postgresql://app@db/shop?sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca-certificates.crt
+        postgresql://app@db/shop?sslmode=verify-full&sslrootcert=/path/ca.pem
 
     Where it does not: set `ssl = on` with a certificate and key on the server, then reload it. Inside one trusted
     host's network (containers) it may be left as it is.

@@ -136,7 +136,7 @@ def test_the_grant_shows_what_was_hidden(server):
         facts = look(server, awkward)
         assert facts.user == awkward
         assert [missing.what for missing in facts.missing] == [
-            "what 1 sessions of other roles do, since when and from where"
+            "the state, start and address of 1 session of other roles"
         ]
         grant = facts.missing[0].help
         assert grant == 'GRANT pg_monitor TO "we""ird Name";'
