@@ -16,7 +16,7 @@ def page_lines(page: Page, style: Style) -> Iterator[str]:
     for heading, text in (("What it means", page.means), ("Why it matters", page.matters), ("What to do", page.do)):
         yield ""
         yield style.paint(heading, bold=True)
-        yield from _paragraphs(text, style)
+        yield from [*_paragraphs(text, style)][:-1]
     if page.example:
         yield ""
         for line in clean_lines(page.example):
@@ -34,14 +34,13 @@ def list_lines(pages: Mapping[str, Page], style: Style) -> Iterator[str]:
 
 
 def _paragraphs(text: str, style: Style) -> Iterator[str]:
-    """Prose is wrapped; lines that are indented (commands) are left as they are."""
+    """Prose is wrapped; lines that are indented (commands) are left as they are; blank lines stay."""
     prose: list[str] = []
-    for line in [*text.split("\n"), ""]:
+    for line in [*text.strip("\n").split("\n"), ""]:
         if line.strip() and not line.startswith((" ", "\t")):
             prose.append(line.strip())
             continue
         if prose:
             yield fill(" ".join(prose), style.width, "  ")
             prose = []
-        if line.strip():
-            yield f"    {line.rstrip()}"
+        yield f"    {line.rstrip()}" if line.strip() else ""

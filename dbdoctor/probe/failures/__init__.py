@@ -56,13 +56,17 @@ def pages() -> dict[str, Page]:
         entry.code: Page(
             code=entry.code,
             summary=entry.title.format_map(words),
-            means=entry.means.format_map(words),
-            matters=entry.matters.format_map(words),
-            do=entry.fix.format_map(words),
+            means=_sentence(entry.means.format_map(words)),
+            matters=_sentence(entry.matters.format_map(words)),
+            do=_sentence(entry.fix.format_map(words)),
             example=entry.command.format_map(words) if entry.command else None,
         )
         for entry in catalogue().values()
     }
+
+
+def _sentence(text: str) -> str:
+    return (text[:1].upper() + text[1:]).rstrip(".") + "."
 
 
 def _escaped(values: _Values) -> _Values:
