@@ -20,7 +20,6 @@ from tests.servers.wire_postgres import (
 from tests.servers.wire_services import SERVICES
 from tests.servers.wire_tls import speak_tls
 
-
 # A length that no message has.
 LONG = 0x7FFFFFF0
 
