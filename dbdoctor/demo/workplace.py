@@ -105,6 +105,8 @@ def make_directory(account: Account | None, *, executable: bool) -> Path:
 
 
 def _refusal(parent: str, account: Account | None, *, executable: bool) -> str | None:
+    if any(ord(letter) < 32 for letter in parent):
+        return "its name has a line break, which PostgreSQL's files cannot hold"
     longest = f"{parent}/dbdoctor-demo-12345678/{_LONGEST_SOCKET_NAME}"
     if len(os.fsencode(longest)) > _LONGEST_SOCKET_PATH:
         return "its path is too long for a unix socket"
