@@ -1,0 +1,1 @@
+"""From what the user typed to a Target: DSN dialects, config files, live engines."""

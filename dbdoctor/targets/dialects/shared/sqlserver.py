@@ -1,0 +1,116 @@
+"""From ODBC keywords of SQL Server, which every dialect is turned into, to a Target."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from dbdoctor.errors import UsageError
+from dbdoctor.model.secret import Secret
+from dbdoctor.model.target import Endpoint, Target
+from dbdoctor.targets.libpq.check import check_host, port_number
+
+DEFAULT_PORT = 1433
+"""SQL Server's, for a server that is named without port and instance."""
+
+_CANONICAL = """
+    Driver DSN FILEDSN Server Port UID PWD Database APP WSID Encrypt TrustServerCertificate Trusted_Connection
+    Authentication MARS_Connection ApplicationIntent MultiSubnetFailover ConnectRetryCount ConnectRetryInterval KeepAlive
+    KeepAliveInterval PacketSize Language HostnameInCertificate ServerCertificate RetryExec QuotedId AnsiNPW Regional
+    AutoTranslate ColumnEncryption Failover_Partner TransparentNetworkIPResolution LongAsMax UseFMTONLY ServerSPN
+    FailoverPartnerSPN AttachDBFileName ClientCertificate KeystoreSecret KeystorePrincipalId KeystoreAuthentication
+    IpAddressPreference TDS_Version Encryption ClientCharset Timeout Servername Description
+""".split()
+ODBC_KEYWORDS: Mapping[str, str] = {
+    **{name.lower(): name for name in _CANONICAL},
+    "addr": "Server",
+    "address": "Server",
+    "user": "UID",
+    "password": "PWD",
+}
+"""ODBC keywords of Microsoft's driver and of FreeTDS, from lower case to how they are written here."""
+
+SECRET_KEYWORDS = frozenset({"PWD", "KeystoreSecret"})
+"""ODBC keywords whose value never prints."""
+
+_FIELDS = frozenset({"Server", "Servername", "Port", "UID", "Database"})
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "Encrypt": ("yes", "no", "mandatory", "optional", "strict"),
+    "TrustServerCertificate": ("yes", "no"),
+    "Trusted_Connection": ("yes", "no"),
+    "MARS_Connection": ("yes", "no"),
+    "MultiSubnetFailover": ("yes", "no"),
+    "ApplicationIntent": ("ReadOnly", "ReadWrite"),
+    "Encryption": ("off", "request", "require", "strict"),
+}
+_INTEGERS = frozenset(
+    {
+        "ConnectRetryCount",
+        "ConnectRetryInterval",
+        "KeepAlive",
+        "KeepAliveInterval",
+        "PacketSize",
+        "connect_timeout",
+        "Timeout",
+    }
+)
+_PIPE = re.compile(r"\\\\([^\\]+)\\pipe\\.*", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def to_target(options: Mapping[str, str], base: Target) -> Target:
+    """A Target of ODBC options under their canonical names; the rest is as in `base`. Raises UsageError.
+
+    `connect_timeout`, the application's login timeout in seconds, is not ODBC's name: ODBC has no keyword for it.
+    """
+    for name, value in options.items():
+        _check(name, value)
+    server = options.get("Server") or options.get("Servername")
+    end = parse_server(server, options.get("Port")) if server else None
+    extra = {name: value for name, value in options.items() if name not in _FIELDS and value}
+    password = extra.pop("PWD", None)
+    return replace(
+        base,
+        endpoints=(end,) if end else (),
+        user=options.get("UID") or None,
+        password=Secret(password) if password else None,
+        database=options.get("Database") or None,
+        parameters={name: value for name, value in extra.items() if name not in SECRET_KEYWORDS},
+        secret_parameters={name: Secret(value) for name, value in extra.items() if name in SECRET_KEYWORDS},
+    )
+
+
+def parse_server(text: str, port: str | None = None) -> Endpoint:
+    r"""`tcp:host,port`, `host\instance`, `(local)`, `.`, `[::1],1433`. Raises UsageError."""
+    pipe = _PIPE.fullmatch(text.removeprefix("np:"))
+    if pipe:
+        text = pipe[1]
+    text = re.sub(r"\A(tcp|np|lpc|admin):", "", text.strip(), flags=re.IGNORECASE)
+    text, _, written_port = text.partition(",")
+    host, _, instance = text.strip().partition("\\")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif host.count(":") == 1:
+        raise UsageError(
+            "the server has a `:` in it", help="SQL Server's drivers want a comma before the port: `Server=db1,1433`"
+        )
+    number = port_number(written_port) or port_number(port or "")
+    if host.lower() in ("", ".", "(local)"):
+        host = "localhost"
+    if host.lower() != "(localdb)":
+        check_host(host)
+    check_host(instance)
+    if number is None and not instance:
+        number = DEFAULT_PORT
+    return Endpoint(host, number, instance=instance or None)
+
+
+def _check(name: str, value: str) -> None:
+    if name not in SECRET_KEYWORDS and _CONTROL.search(value):
+        raise UsageError(f"the value of `{name}` has a control character in it")
+    choices = _CHOICES.get(name)
+    if choices and value and value.lower() not in [choice.lower() for choice in choices]:
+        raise UsageError(f"`{name}` must be one of {', '.join(choices)}")
+    if name in _INTEGERS and value and not (value.isascii() and value.isdigit() and len(value) < 10):
+        raise UsageError(f"`{name}` must be a whole number")
