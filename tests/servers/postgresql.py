@@ -18,6 +18,7 @@ import psycopg2
 from tests.servers import guard
 from tests.servers.binaries import major_of, program
 from tests.servers.certificates import Pair
+from tests.servers.waiting import wait_until
 from tests.servers.workspace import free_port, workspace
 
 SUPERUSER = "postgres"
@@ -146,7 +147,7 @@ class PostgresServer:
         before = self.log.count("reloading configuration files")
         self._configure()
         self._running().send_signal(signal.SIGHUP)
-        _await(lambda: self.log.count("reloading configuration files") > before, "the reload")
+        wait_until(lambda: self.log.count("reloading configuration files") > before, "the reload")
 
     def pause(self) -> None:
         """Freezes the server with all its sessions: the kernel still accepts connections, nothing answers."""
@@ -276,8 +277,5 @@ def _tls_settings(tls: Pair | None) -> dict[str, str]:
     return {"ssl": "on", **{name: str(path) for name, path in files.items()}}
 
 
-def _await(true: Any, what: str, patience: float = 10.0) -> None:
-    deadline = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < deadline, f"waited {patience} s in vain for {what}"
-        time.sleep(0.01)
+# Tests wait for a server's log with it.
+_await = wait_until

@@ -49,6 +49,18 @@ def open_to_all(path: Path) -> bool:
     return all(step.stat().st_mode & 0o001 for step in (path, *path.parents))
 
 
+class MissingServerError(AssertionError):
+    """A server that the tests need is not installed; nothing is skipped for it."""
+
+
+def installed(program: str) -> str:
+    """The path of a program of the machine; MissingServerError when there is none."""
+    path = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if path is None:
+        raise MissingServerError(f"{program} is not installed: run `python3 tests/run.py` once, it installs it")
+    return path
+
+
 def _make_root() -> Path:
     # A socket's path has at most 107 bytes, and the server's user must be able to reach it.
     place = Path(tempfile.gettempdir()).resolve()
