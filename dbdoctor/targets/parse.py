@@ -24,6 +24,8 @@ _PASSWORD = re.compile(
     r"(?:password|passwd|pwd|psw|_secret|_key)\s*=\s*('(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|\{(?:[^}]|\}\})*\}|[^&;\s]*)",
     re.IGNORECASE,
 )
+# What a shell or an `.env` file has before the DSN.
+_BEFORE_DSN = re.compile(r"['\"]|(?:export )?[A-Z][A-Z0-9_]*=['\"]?(?:postgres(?:ql)?|mssql|jdbc)[+:]")
 _FORMS = (
     "write `postgresql://user:password@host:5432/database`, or see the README for the other forms: libpq, SQLAlchemy, ODBC, "
     "ADO.NET, JDBC"
@@ -60,6 +62,11 @@ def parse_dsn(text: str, *, environment: Mapping[str, str] | None = None) -> Tar
 
 
 def _read(dsn: str) -> Target:
+    if _BEFORE_DSN.match(dsn):
+        raise UsageError(
+            "the target has quotation marks or a variable's name before the DSN",
+            help="give the DSN alone; where it comes from an `.env` file, take the quotation marks off there",
+        )
     for name in DIALECTS:
         dialect = import_module(f"dbdoctor.targets.dialects.{name}")
         if dialect.recognises(dsn):
@@ -86,11 +93,6 @@ def _guard(text: str) -> None:
 
 
 def _not_recognised(dsn: str) -> UsageError:
-    if dsn[:1] in ("'", '"') or re.match(r"\w+=['\"]?[a-z0-9+]+://", dsn):
-        return UsageError(
-            "the target has quotation marks or a variable's name before the DSN",
-            help="give the DSN alone; where it comes from an `.env` file, take the quotation marks off there",
-        )
     scheme = _SCHEME.match(dsn)
     if "://" in dsn:
         named = f"`{scheme[1].lower()}://` is not" if scheme else "this is not the URL of"

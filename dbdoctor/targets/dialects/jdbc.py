@@ -48,15 +48,16 @@ def read(text: str) -> Target:
 
 def _postgresql(shape: re.Match[str]) -> Target:
     hosts, ports = split_netloc(shape["hosts"] or "")
-    if "@" in hosts + ports:
+    query = [item for item in (shape["query"] or "").split("&") if item]
+    names_known = all(PGJDBC.knows(item.partition("=")[0]) for item in query)
+    if "@" in hosts + ports + shape["database"] or ("@" in "".join(query) and not names_known):
         raise _has_userinfo("?user=app&password=...")
     collector = Collector(PGJDBC)
     collector.options.update({"host": hosts or "localhost", "port": ports.strip(",") and ports})
     if shape["database"]:
         collector.options["dbname"] = decode(shape["database"], plus=True)
-    properties = [_property(item) for item in (shape["query"] or "").split("&") if item]
-    for name, value in properties:
-        collector.take(name, value)
+    for item in query:
+        collector.take(*_property(item))
     options = {name: value for name, value in collector.options.items() if value}
     notes = (probed_through("pgjdbc", "psycopg2"), *_skipped(collector))
     base = Target(Product.POSTGRESQL, (), dialect=NAME, driver="pgjdbc", notes=notes)
@@ -65,7 +66,12 @@ def _postgresql(shape: re.Match[str]) -> Target:
 
 def _property(item: str) -> tuple[str, str]:
     """pgjdbc takes a name alone for a property without a value (`?ssl`)."""
-    name, _, value = item.partition("=")
+    name, equals, value = item.partition("=")
+    if not equals and not PGJDBC.knows(name):
+        raise UsageError(
+            "the part of the URL after `?` is not a list of `name=value` with `&` between them",
+            help="write for example `?user=app&password=...`; an `&` in a value is `%26`, a `@` is `%40`",
+        )
     return decode(name, plus=True), decode(value, plus=True)
 
 

@@ -21,7 +21,7 @@ _CANONICAL = """
     AutoTranslate ColumnEncryption Failover_Partner TransparentNetworkIPResolution LongAsMax UseFMTONLY ServerSPN
     FailoverPartnerSPN AttachDBFileName ClientCertificate KeystoreSecret KeystorePrincipalId KeystoreAuthentication
     IpAddressPreference TDS_Version Encryption ClientCharset Timeout Servername Description
-""".split()
+""".split()  # noqa: SIM905 (fifty lines of list)
 ODBC_KEYWORDS: Mapping[str, str] = {
     **{name.lower(): name for name in _CANONICAL},
     "addr": "Server",
