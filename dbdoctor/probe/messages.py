@@ -65,7 +65,9 @@ def _matches(segments: _Segments, text: str) -> bool:
 def _patterns() -> tuple[tuple[int, _Segments, str], ...]:
     found = []
     for message, languages in _read().items():
-        for form in {message, *languages.values()}:
+        forms = {message, *languages.values()}
+        # Some translations run over two lines (French pg_hba.conf), and libpq's texts are read line by line.
+        for form in forms | {form.partition("\n")[0] for form in forms}:
             segments = tuple(part.replace("%%", "%") for part in _PLACEHOLDER.split(form))
             found.append((sum(map(len, segments)), segments, message))
     return tuple(sorted(found, reverse=True))

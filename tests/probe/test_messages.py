@@ -58,6 +58,13 @@ def test_every_form_is_recognised_and_as_no_other(values):
     assert wrong == []
 
 
+def test_the_first_line_is_enough():
+    several = [(message, form) for _, message, form in FORMS if "\n" in form]
+    assert several
+    for message, form in several:
+        assert which_message(fill(form, "app").splitlines()[0]) == message
+
+
 def test_a_name_made_of_another_message_deceives_nobody():
     wrong = [
         (message, other)
