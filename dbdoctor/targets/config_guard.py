@@ -9,6 +9,7 @@ It may name any server, and write down a password of its own. It may not, until 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
@@ -18,6 +19,9 @@ from dbdoctor.targets.config import Config, Keys, Value
 from dbdoctor.targets.config_check import PASSWORD_KEYS, WHERE_FORMS
 from dbdoctor.targets.config_env import has_variable, variables
 from dbdoctor.targets.config_files import ConfigFile, shown
+
+_SOURCE_IN_DSN = re.compile(r"(?:^|[?&\s])(?:passfile|service|servicefile)\s*=", re.IGNORECASE)
+_SERVICE_ALONE = re.compile(r"\s*service\s*=\s*[\w.-]+\s*", re.ASCII)
 
 # A driver setting that loads, writes or delegates: OpenSSL engines (`sslkey=engine:...`) and ODBC drivers are libraries.
 _LOADS = {
@@ -66,17 +70,24 @@ def _offences(
         for keys, value in profile.items():
             if keys[0] in PASSWORD_KEYS and keys not in suspects:
                 yield f"send the password of {shown(value.file.path)}"
-    if target.password is None:
+    if target.password is not None and _wrote_it_itself(suspects, target.password.reveal()):
         return
-    password = target.password.reveal()
-    if _wrote_it_itself(suspects, password):
-        return
-    if password == environment.get("PGPASSWORD"):
+    if target.password is not None and target.password.reveal() == environment.get("PGPASSWORD"):
         yield "send PGPASSWORD"
-    if {("passfile",), ("service",)} & set(suspects) or {"passfile", "service", "servicefile"} & set(target.parameters):
+    if _names_a_password_source(suspects):
         yield "send a password of your files"
     if any(endpoint.address for endpoint in target.endpoints):
         yield "send a password of your password file"
+
+
+def _names_a_password_source(suspects: Mapping[Keys, Value]) -> bool:
+    """Whether it names a password file; or a service, which may hold a password, together with a server of its own."""
+    if ("passfile",) in suspects:
+        return True
+    if ("service",) in suspects and {("host",), ("port",)} & set(suspects):
+        return True
+    dsn = suspects[("dsn",)].value if ("dsn",) in suspects else ""
+    return bool(_SOURCE_IN_DSN.search(dsn)) and not _SERVICE_ALONE.fullmatch(dsn)
 
 
 def _wrote_it_itself(suspects: Mapping[Keys, Value], password: str) -> bool:

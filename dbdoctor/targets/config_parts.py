@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,4 +44,4 @@ def _odbc(values: Mapping[str, Any], parameters: Mapping[str, str]) -> str:
 
 
 def _odbc_quoted(value: str) -> str:
-    return "{" + value.replace("}", "}}") + "}"
+    return "{" + value.replace("}", "}}") + "}" if re.search(r"[;{}=]|^\s|\s$", value) else value

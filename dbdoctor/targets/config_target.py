@@ -95,7 +95,7 @@ def _connect_where(
     if where == "engine":
         from dbdoctor.targets.live import load_live
 
-        target = load_live(values["engine"], directory=profile[("engine",)].file.path.parent)
+        target = load_live(values["engine"], directory=profile[("engine",)].file.path.parent, environment=environment)
         return _with_parameters(target, parameters)
     if where == "dsn":
         target = _from_dsn(profile[("dsn",)], place(profile[("dsn",)].file, ("targets", name, "dsn")), around)

@@ -53,7 +53,7 @@ TOP: tuple[Setting, ...] = (
         choices=("error", "warning", "never"),
     ),
     Setting("format", Kind.CHOICE, "How the answer is written.", default="text", choices=("text", "json")),
-    Setting("samples", Kind.INTEGER, "How many logins and round trips `check` measures.", 1, 1000, 5),
+    Setting("samples", Kind.INTEGER, "How many logins and round trips `check` measures.", 1, 100, 5),
     Setting("thresholds", Kind.TABLE, "Thresholds for every target that does not set its own."),
     Setting("targets", Kind.TABLE, "The profiles, each in a table `[targets.NAME]`."),
 )
