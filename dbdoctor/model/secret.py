@@ -15,8 +15,8 @@ MASK = "***"
 # Every secret of this process, so that the last handler can clean a traceback whose values it knows nothing of.
 _known: dict[str, None] = {}
 
-# A fragment shorter than this is no use to a thief and would blot out ordinary words.
-_SHORTEST_FRAGMENT = 4
+# A shorter text is no use to a thief as a fragment, and as a whole would blot out half of a message.
+_SHORTEST = 4
 _SEPARATORS = re.compile(r"[\s@:/?#%&;=,{}\[\]()'\"\\]+")
 
 
@@ -59,21 +59,29 @@ def remember(value: str) -> None:
 
 
 def redact(text: str, also: Iterable[str] = ()) -> str:
-    """`text` with every known secret masked: as it is, percent-encoded, escaped, and in the fragments a parser may quote.
+    """`text` with every known secret masked: as it is, percent-encoded, escaped, and the fragments a parser may quote.
 
-    A secret of fewer than four characters is masked only where it stands alone, or every `a` of a message would go.
+    A whole secret of four characters or more goes wherever it stands. A shorter one, and a fragment, goes only where it
+    stands alone: the `word` of `p@ss/word` must not turn every `password` into `pass***`, which would tell of it.
     """
     for secret in sorted({*_known, *also}, key=len, reverse=True):
-        for form in _forms(secret):
-            if len(form) >= _SHORTEST_FRAGMENT:
+        for form in sorted(_forms(secret), key=len, reverse=True):
+            if len(form) >= _SHORTEST:
                 text = text.replace(form, MASK)
             elif form:
-                text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", lambda _: MASK, text)
+                text = _alone(form).sub(MASK, text)
+        for fragment in sorted(_fragments(secret), key=len, reverse=True):
+            text = _alone(fragment).sub(MASK, text)
     return text
 
 
-def _forms(secret: str) -> list[str]:
-    whole = {
+def _alone(part: str) -> re.Pattern[str]:
+    r"""Matches `part` with no letter or digit beside it; an escape such as %40 or \\n before it is no letter."""
+    return re.compile(rf"(?:(?<![^\W_])|(?<=%[0-9A-Fa-f]{{2}}))({re.escape(part)})(?![^\W_])")
+
+
+def _forms(secret: str) -> set[str]:
+    return {
         secret,
         secret.strip(),
         quote(secret, safe="", errors="surrogatepass"),
@@ -84,5 +92,7 @@ def _forms(secret: str) -> list[str]:
         secret.replace("'", "''"),
         repr(secret)[1:-1],
     }
-    fragments = {part for part in _SEPARATORS.split(secret) if len(part) >= _SHORTEST_FRAGMENT}
-    return sorted(whole | fragments, key=len, reverse=True)
+
+
+def _fragments(secret: str) -> set[str]:
+    return {part for part in _SEPARATORS.split(secret) if len(part) >= _SHORTEST and part != secret}

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbdoctor.model.duration import format_duration
+from dbdoctor.model.secret import redact
 from dbdoctor.model.stage import Failure, StageName
 from dbdoctor.model.target import Target
 from dbdoctor.probe import postgresql_wire as wire
@@ -249,7 +250,7 @@ class Negotiator:
         return self._failure("not-postgresql-protocol", stage, bytes=data[:16].hex(" "))
 
     def _server_error(self, error: wire.ServerError, stage: StageName) -> Failure:
-        failure = self._failure(name_server_error(error), stage, error.message)
+        failure = self._failure(name_server_error(error), stage, redact(error.message))
         return replace(failure, sqlstate=error.code or None)
 
     def _alert(self, error: ssl.SSLError) -> Failure:

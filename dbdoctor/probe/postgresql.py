@@ -12,7 +12,6 @@ from dbdoctor.databases import postgresql as product
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.finding import Finding, Severity
-from dbdoctor.model.secret import redact
 from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.stage import Failure, StageName, Timings
 from dbdoctor.model.target import Target
@@ -30,6 +29,8 @@ from dbdoctor.probe.tls import TlsSetupError, plan_tls
 
 # The server ends our question by itself a little before we would stop waiting for it.
 _STATEMENT_TIMEOUT_SHARE = 0.9
+# Kept back from the wait for a login, to find out whether it is a pooler that does not answer.
+_TIME_TO_NAME_A_STALL = 0.3
 # Failures of one server after which libpq goes on to the next host of the DSN.
 _NEXT_HOST = frozenset({"server-starting", "server-shutting-down", "server-in-recovery", "server-not-ready"})
 
@@ -156,12 +157,13 @@ class PostgresqlProbe:
             self.log.end(ok=False, detail="refused; the driver tries without")
             self.log.start(StageName.LOGIN, f"{self.target.user or '?'} on {addresses[0].shown}")
         self._check_password_file()
+        patience = Deadline.after(max(self.deadline.remaining - _TIME_TO_NAME_A_STALL, self.deadline.remaining * 0.8))
         try:
-            session = login.log_in(self.target, addresses, self.deadline)
+            session = login.log_in(self.target, addresses, patience)
         except DeadlinePassedError as error:
-            failure = Failure(
-                "login-stalled", StageName.LOGIN, values={"seconds": format_duration(self.deadline.seconds)}
-            )
+            pooler = second_look.is_pgbouncer(self.target, addresses[0], self.deadline)
+            code = "pooler-holds-client" if pooler else "login-stalled"
+            failure = Failure(code, StageName.LOGIN, values={"seconds": format_duration(patience.seconds)})
             raise _StoppedError(self._located(failure, addresses[0])) from error
         except login.LoginFailedError as error:
             raise _StoppedError(self._refused(str(error), addresses)) from None
@@ -174,7 +176,7 @@ class PostgresqlProbe:
         return session
 
     def _refused(self, message: str, addresses: list[Address]) -> Failure:
-        failure, error = name_refusal(redact(message), self.target)
+        failure, error = name_refusal(message, self.target)
         if self.doubt and failure.code in ("client-refused", "closed-during-login", "tls-handshake-failed"):
             failure = self.doubt
         if error and failure.code == "no-hba-entry":
@@ -191,7 +193,7 @@ class PostgresqlProbe:
             values: dict[str, object] = {"seconds": format_duration(time.monotonic() - started)}
             raise _StoppedError(self._here(Failure("query-stalled", StageName.QUERY, values=values))) from error
         except login.QueryFailedError as error:
-            failure, _ = name_refusal(redact(str(error)), self.target, stage=StageName.QUERY, sqlstate=error.sqlstate)
+            failure, _ = name_refusal(str(error), self.target, stage=StageName.QUERY, sqlstate=error.sqlstate)
             if failure.code in ("client-refused", "login-refused", "closed-during-login", "no-connect-privilege"):
                 failure = replace(failure, code="query-failed")
             raise _StoppedError(self._here(failure)) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from dbdoctor.model.secret import redact
 from dbdoctor.model.stage import Failure, StageName
 from dbdoctor.model.target import Target
 from dbdoctor.probe.diagnose import most_telling, name_libpq_error, name_server_error, read_verbose
@@ -26,7 +27,7 @@ _KEY_FILE = re.compile(r'(?:private key|certificate) file "([^"]+)"')
 def name_refusal(
     message: str, target: Target, *, stage: StageName = StageName.LOGIN, sqlstate: str | None = None
 ) -> tuple[Failure, ServerError | None]:
-    """What a (redacted, verbose) message of libpq stands for, and the server's error in it if it holds one.
+    """What a (verbose) message of libpq stands for, and the server's error in it if it holds one.
 
     `sqlstate` is given where the driver knows it (for a failed query); the message then lacks its severity.
     """
@@ -35,11 +36,19 @@ def name_refusal(
         error = ServerError(sqlstate, _first_line(message).removeprefix(f"{sqlstate}: "), routine="unknown")
     if error is None:
         code = name_libpq_error(message)
-        return Failure(code, stage, _first_line(message), values=_libpq_values(message, target)), None
-    failure = Failure(name_server_error(error), stage, error.message, error.code)
+        return Failure(code, stage, redact(_first_line(message)), values=_libpq_values(message, target)), None
+    failure = Failure(name_server_error(error), stage, redact(error.message), error.code)
+    if failure.code == "wrong-password" and _is_relayed(error, target):
+        failure = replace(failure, code="pooler-server-login-failed")
     if failure.code == "no-hba-entry":
         failure = replace(failure, values=hba_values(error.message, target))
     return failure, error
+
+
+def _is_relayed(error: ServerError, target: Target) -> bool:
+    """Whether PgBouncer passes on what its own login was told: no function is named, and the user is not ours."""
+    named = re.search(r'for user "([^"]+)"', error.message)
+    return not error.routine and named is not None and named[1] != target.user
 
 
 def hba_values(message: str, target: Target) -> dict[str, object]:

@@ -17,6 +17,7 @@ from dbdoctor.model.target import Target
 from dbdoctor.probe import login
 from dbdoctor.probe.deadline import Deadline, DeadlinePassedError
 from dbdoctor.probe.resolve import Address
+from dbdoctor.probe.second_look import is_pgbouncer
 
 _ROUND_TRIP = "SELECT pg_backend_pid()"
 # Below this many free slots no second login is made.
@@ -98,32 +99,5 @@ def _name_pooler(
     """
     first, *others, again = pids
     lent = first != again or first in others
-    return Pooler(
-        _ask_name(target, addresses[0], deadline) or pooler.name, pooler.version, "transaction" if lent else "session"
-    )
-
-
-def _ask_name(target: Target, address: Address, deadline: Deadline) -> str | None:
-    """PgBouncer alone refuses a start-up parameter that PostgreSQL takes (any name with a dot), before any login."""
-    from dbdoctor.probe import postgresql_wire as wire
-    from dbdoctor.probe.channel import Channel, ClosedError
-    from dbdoctor.probe.connect import connect_one
-
-    if target.parameters.get("sslmode") in ("require", "verify-ca", "verify-full"):
-        return None
-    attempt = connect_one(address, deadline.part(0.5))
-    if attempt.socket is None:
-        return None
-    channel = Channel(attempt.socket, deadline.part(0.5))
-    try:
-        parameters = {"user": target.user or "", "database": target.database or "", "dbdoctor.question": "1"}
-        channel.send(wire.startup_message(parameters))
-        header = channel.receive_exactly(5)
-        if header[:1] != b"E" or not wire.looks_like_message(header):
-            return None
-        error = wire.read_error(channel.receive_exactly(int.from_bytes(header[1:5], "big") - 4))
-    except (ClosedError, DeadlinePassedError):
-        error = None
-    finally:
-        channel.close()
-    return "PgBouncer" if error and "unsupported startup parameter" in error.message else None
+    name = "PgBouncer" if is_pgbouncer(target, addresses[0], deadline) else pooler.name
+    return Pooler(name, pooler.version, "transaction" if lent else "session")

@@ -8,11 +8,14 @@ from dataclasses import replace
 from dbdoctor.model.finding import Finding, Severity
 from dbdoctor.model.stage import Failure, StageName
 from dbdoctor.model.target import Target
+from dbdoctor.probe import postgresql_wire as wire
+from dbdoctor.probe.channel import Channel, ClosedError
 from dbdoctor.probe.connect import connect_one
-from dbdoctor.probe.deadline import Deadline
+from dbdoctor.probe.deadline import Deadline, DeadlinePassedError
 from dbdoctor.probe.failures import find
 from dbdoctor.probe.negotiate import Negotiation, Negotiator
 from dbdoctor.probe.refusal import hba_values
+from dbdoctor.probe.resolve import Address
 from dbdoctor.probe.tls import TlsSetupError, plan_tls
 
 _MISSING_ENTRY = frozenset({"no-hba-entry", "hba-rejects"})
@@ -56,3 +59,28 @@ def password_file(target: Target) -> Finding | None:
         return None
     failure = Failure("password-file-ignored", StageName.LOGIN, values={"path": str(state.path)})
     return find(failure, severity=Severity.WARNING)
+
+
+def is_pgbouncer(target: Target, address: Address, deadline: Deadline) -> bool:
+    """Whether PgBouncer answers there: it alone refuses a start-up parameter that PostgreSQL takes, before any login.
+
+    PostgreSQL takes any parameter with a dot in its name. One more connection; nothing is asked where TLS is required.
+    """
+    if target.parameters.get("sslmode") in ("require", "verify-ca", "verify-full"):
+        return False
+    attempt = connect_one(address, deadline.part(0.5))
+    if attempt.socket is None:
+        return False
+    channel = Channel(attempt.socket, deadline.part(0.5))
+    try:
+        parameters = {"user": target.user or "", "database": target.database or "", "dbdoctor.question": "1"}
+        channel.send(wire.startup_message(parameters))
+        header = channel.receive_exactly(5)
+        if header[:1] != b"E" or not wire.looks_like_message(header):
+            return False
+        error = wire.read_error(channel.receive_exactly(int.from_bytes(header[1:5], "big") - 4))
+    except (ClosedError, DeadlinePassedError):
+        return False
+    finally:
+        channel.close()
+    return "unsupported startup parameter" in error.message

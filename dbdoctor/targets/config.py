@@ -119,8 +119,9 @@ def _merge(files: list[ConfigFile], distrusted: Mapping[Path, str]) -> Config:
     top: dict[Keys, Value] = {}
     profiles: dict[str, dict[Keys, Value]] = {}
     for file in files:
+        checked = check_file(file)
         mine: dict[str, dict[Keys, Value]] = {name: {} for name in file.table.get("targets", {})}
-        for path, value in check_file(file).items():
+        for path, value in checked.items():
             if path[0] == "targets":
                 mine[path[1]][path[2:]] = Value(value, file)
             else:

@@ -129,6 +129,8 @@ def _advice(named: Reference, error: BaseException, where: str | None) -> str:
             f"install it where dbdoctor runs, `{sys.executable} -m pip install ...`, "
             "or run dbdoctor from the application's own environment"
         )
+    if isinstance(error, ImportError) and "libodbc" in str(error):
+        return "install the ODBC manager: `apt-get install unixodbc`"
     if isinstance(error, KeyError):
         return "set the environment variables that the application needs, as where it runs"
     at = f" at {where}" if where else ""

@@ -36,8 +36,8 @@ Named = Callable[..., Answer]
 
 
 def peer(program: str, arguments: Sequence[str], *, env: dict[str, str], prefix: Sequence[str] = ()) -> str:
-    """The first words of what a program of PostgreSQL 18 answers, on one line, within 4 s."""
-    home = home_of("embedded")
+    """The first words of what a program of PostgreSQL 15 answers, on one line, within 4 s."""
+    home = home_of("debian15")
     command = [*prefix, str(home / "bin" / program), *arguments]
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PGCONNECT_TIMEOUT": "2", "LC_ALL": "C", **env}
     try:

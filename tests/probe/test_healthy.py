@@ -109,7 +109,7 @@ def test_unknown_driver_option(server: PostgresServer) -> None:
 
 
 def test_unknown_option_in_an_engines_connect_args(server: PostgresServer, tmp_path: Path) -> None:
-    code = f"from sqlalchemy import create_engine\nengine = create_engine({app_dsn(server)!r}, connect_args={{'timeout': 5}})\n"
+    code = f"from sqlalchemy import create_engine\nengine = create_engine({app_dsn(server, scheme='postgresql+psycopg2')!r}, connect_args={{'timeout': 5}})\n"
     (tmp_path / "shop_db.py").write_text(code)
     result = run_dbdoctor("check", "shop_db:engine", "--json", "--no-config", cwd=tmp_path)
     assert result.exit_code == 1, result.stdout + result.stderr

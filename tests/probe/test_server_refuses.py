@@ -11,6 +11,7 @@ from tests.probe.conftest import Named
 from tests.servers.binaries import german_locale
 from tests.servers.certificates import certificates
 from tests.servers.postgresql import PostgresServer
+from tests.servers.waiting import wait_until
 
 HBA = (
     "local all all trust",
@@ -236,10 +237,5 @@ def test_standby_that_lets_nobody_in(language: str, named: Named) -> None:
 def test_shutting_down(language: str, named: Named) -> None:
     with _server(language) as server, contextlib.closing(server.connect()):
         server.stop("smart", wait=False)  # waits for the session that is held open
-        from tests.servers.postgresql import _await
-
-        _await(
-            lambda: "smart shutdown" in server.log or "Smart" in server.log or "smart" in server.log.lower(),
-            "the shutdown",
-        )
+        wait_until(lambda: "stopping" in (server.data / "postmaster.pid").read_text(), "the shutdown")
         named("server-shutting-down", app(server, "disable"), what="shutting down")

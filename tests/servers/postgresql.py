@@ -144,10 +144,10 @@ class PostgresServer:
         """Takes up new settings or access rules without a restart, and waits until they hold."""
         self.settings.update(settings or {})
         self.hba = list(hba if hba is not None else self.hba)
-        before = self.log.count("reloading configuration files")
+        before = self.log.count("SIGHUP")
         self._configure()
         self._running().send_signal(signal.SIGHUP)
-        wait_until(lambda: self.log.count("reloading configuration files") > before, "the reload")
+        wait_until(lambda: self.log.count("SIGHUP") > before, "the reload")
 
     def pause(self) -> None:
         """Freezes the server with all its sessions: the kernel still accepts connections, nothing answers."""

@@ -23,6 +23,15 @@ ENTRIES = (
         "dbdoctor check postgresql://{user}@<server behind the pooler>:5432/{database}",
     ),
     Entry(
+        "pooler-holds-client",
+        "the pooler at {where} let {user} in and has had no server connection for it for {seconds}",
+        "PgBouncer took the login and makes the client wait: the server behind it does not answer or refuses connections, or "
+        "all server connections of this pool are in use",
+        "It waits so for `query_wait_timeout` (120 s by default) before it says anything; the client sees a hang.",
+        "look at the pool and at its server; PgBouncer's log says `connect failed` when the server is not there",
+        "psql -h {host} -p {port} -U <admin> pgbouncer -c 'SHOW POOLS' -c 'SHOW SERVERS'",
+    ),
+    Entry(
         "pooler-query-wait-timeout",
         "the pooler at {where} had no server connection for this client within its query_wait_timeout",
         "all server connections of this pool are in use; the client waited and was sent away",
