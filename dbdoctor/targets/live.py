@@ -35,15 +35,14 @@ def load_live(reference: str, *, directory: Path, environment: Mapping[str, str]
 def _target(found: Any, named: Reference, environment: Mapping[str, str]) -> Target:
     from dataclasses import replace
 
-    from dbdoctor.targets.live_engine import engine_of, read_engine
+    from dbdoctor.targets.live_engine import engine_of, read_engine, url_text
     from dbdoctor.targets.parse import parse_dsn
 
     dialect = f"live engine {named}"
     if isinstance(found, str):
         return replace(parse_dsn(found, environment=environment), dialect=dialect)
     if _is_url(found):
-        text = found.render_as_string(hide_password=False)
-        return replace(parse_dsn(text, environment=environment), dialect=dialect)
+        return replace(parse_dsn(url_text(found), environment=environment), dialect=dialect)
     engine = engine_of(found)
     if engine is None:
         raise wrong_kind(found, named)
@@ -59,4 +58,4 @@ def _is_readable(found: Any) -> bool:
 
 
 def _is_url(found: Any) -> bool:
-    return hasattr(found, "render_as_string") and hasattr(found, "drivername")
+    return hasattr(found, "get_backend_name") and hasattr(found, "drivername")

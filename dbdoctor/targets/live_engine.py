@@ -46,7 +46,7 @@ def read_engine(engine: Any, environment: Mapping[str, str]) -> Target:
     """The Target of a sync Engine: URL, then what `connect_args` changes of it, and the pool. UsageError for its URL."""
     from dbdoctor.targets.parse import parse_dsn
 
-    target = parse_dsn(_url_text(engine), environment=environment)
+    target = parse_dsn(url_text(engine.url, str(engine.dialect.driver)), environment=environment)
     arguments = _connect_args(engine)
     notes = list(target.notes)
     if arguments is None:
@@ -57,12 +57,22 @@ def read_engine(engine: Any, environment: Mapping[str, str]) -> Target:
     return with_arguments(target, arguments or {}, str(engine.dialect.driver))
 
 
-def _url_text(engine: Any) -> str:
-    """The URL with its driver's name: without it, SQLAlchemy's releases differ in which one they mean."""
-    url = engine.url
-    if "+" not in url.drivername:
-        url = url.set(drivername=f"{url.drivername}+{engine.dialect.driver}")
-    return str(url.render_as_string(hide_password=False))
+def url_text(url: Any, driver: str | None = None) -> str:
+    """A URL object as text, with the driver's name where it has none: SQLAlchemy's releases differ in which they mean.
+
+    Not `render_as_string`, which leaves `%`, `#` and `?` of a password as they are in 1.4.
+    """
+    from urllib.parse import quote, urlencode
+
+    name = url.drivername if driver is None or "+" in url.drivername else f"{url.drivername}+{driver}"
+    user = "" if url.username is None else quote(str(url.username), safe="")
+    password = "" if url.password is None else f":{quote(str(url.password), safe='')}"
+    at = "@" if user or password else ""
+    host = f"[{url.host}]" if url.host and ":" in url.host else url.host or ""
+    port = "" if url.port is None else f":{url.port}"
+    database = "" if url.database is None else f"/{url.database}"
+    query = f"?{urlencode(url.query, doseq=True)}" if url.query else ""
+    return f"{name}://{user}{password}{at}{host}{port}{database or '/' * bool(query)}{query}"
 
 
 def _connect_args(engine: Any) -> dict[str, Any] | None:
