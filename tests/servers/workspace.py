@@ -22,6 +22,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 CACHE = REPOSITORY / ".cache"
 # Marks every process that the tests start, and all that descend from it, so that one left behind is found.
 MARK = "TESTS_WORKSPACE"
+BINARIES = ("usr/bin", "usr/sbin", "bin", "sbin")
 
 
 def is_root() -> bool:
@@ -53,12 +54,28 @@ class MissingServerError(AssertionError):
     """A server that the tests need is not installed; nothing is skipped for it."""
 
 
+def debian_root() -> Path:
+    """Where tests/run.py put what it took out of Debian's packages, as the servers' user can reach it; may be missing."""
+    private = CACHE / "debian"
+    return workspace().reachable(private) if private.exists() else private
+
+
 def installed(program: str) -> str:
-    """The path of a program of the machine; MissingServerError when there is none."""
+    """The path of a program of the machine, or of `debian_root`; MissingServerError when there is none."""
     path = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if path is None and (CACHE / "debian").exists():
+        path = shutil.which(program, path=":".join(str(debian_root() / part) for part in BINARIES))
     if path is None:
         raise MissingServerError(f"{program} is not installed: run `python3 tests/run.py` once, it installs it")
     return path
+
+
+def library_path(program: str | Path) -> dict[str, str]:
+    """What a program from `debian_root` needs in its environment to find its libraries."""
+    if not (CACHE / "debian").exists() or not str(program).startswith(str(debian_root())):
+        return {}
+    libraries = sorted(path for path in debian_root().glob("**/lib/*-linux-gnu*") if path.is_dir())
+    return {"LD_LIBRARY_PATH": ":".join(map(str, libraries))}
 
 
 def _make_root() -> Path:
@@ -121,7 +138,7 @@ class Workspace:
         """Runs a command to its end as the servers' user; its output, or AssertionError with it."""
         done: subprocess.CompletedProcess[str] = subprocess.run(
             [str(part) for part in argv],
-            env=self._environment(env),
+            env={**self.environment(), **library_path(argv[0]), **(env or {})},
             cwd=self.root,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -140,7 +157,7 @@ class Workspace:
         with log.open("ab") as output:
             process: subprocess.Popen[bytes] = subprocess.Popen(
                 [str(part) for part in argv],
-                env=self._environment(env),
+                env={**self.environment(), **library_path(argv[0]), **(env or {})},
                 cwd=cwd or self.root,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -187,9 +204,6 @@ class Workspace:
         """The least that a process needs, and the mark."""
         path = os.environ.get("PATH", os.defpath)
         return {"PATH": f"{path}:/usr/sbin:/sbin", "LANG": "C.UTF-8", "TZ": "UTC", MARK: str(self.root)}
-
-    def _environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:
-        return {**self.environment(), **(extra or {})}
 
     def _tell(self, line: str) -> None:
         assert self._guard.stdin is not None
