@@ -79,6 +79,7 @@ _LIBPQ = (
     ),
     (r"GSSAPI|GSS ", "gssapi-failed"),
     (r"server does not support SSL", "tls-not-offered"),
+    (r"host name must be specified", "verify-full-needs-name"),
     (r"does not match host name", "certificate-wrong-name"),
     (r"certificate verify failed: certificate has expired|certificate has expired", "certificate-expired"),
     (r"certificate verify failed", "certificate-untrusted"),

@@ -44,8 +44,17 @@ class LoggedIn(NamedTuple):
     connection: connection
     seconds: float
     backend_pid: int
-    address: str
+    host: str
+    port: int | None
     tls: str | None
+
+    @property
+    def where(self) -> str:
+        """The server that took us, of those in the DSN."""
+        if self.host.startswith(("/", "@")):
+            return f"{self.host}/.s.PGSQL.{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
 
 def connection_arguments(target: Target, addresses: Sequence[Address]) -> dict[str, str]:
@@ -54,7 +63,7 @@ def connection_arguments(target: Target, addresses: Sequence[Address]) -> dict[s
     The resolver has been asked already, so libpq is given `hostaddr` and does not ask again.
     """
     arguments = {key: value for key, value in target.parameters.items() if key not in _REPLACED}
-    arguments["host"] = ",".join(address.endpoint.host or address.ip for address in addresses)
+    arguments["host"] = ",".join(address.endpoint.host or "" for address in addresses)
     if any(not address.endpoint.is_socket for address in addresses):
         arguments["hostaddr"] = ",".join("" if a.endpoint.is_socket else a.ip for a in addresses)
     arguments["port"] = ",".join(str(address.endpoint.port or 5432) for address in addresses)
@@ -76,20 +85,20 @@ def log_in(target: Target, addresses: Sequence[Address], deadline: Deadline) -> 
     started = time.monotonic()
     try:
         opened = psycopg2.connect(async_=1, **arguments)
-    except psycopg2.Error as error:
-        raise LoginFailedError(str(error)) from None
+    except (psycopg2.Error, UnicodeDecodeError) as error:
+        raise LoginFailedError(_words(error)) from None
     try:
         make_verbose(opened.pgconn_ptr, _VERBOSE)
         _wait(opened, deadline)
-    except psycopg2.Error as error:
+    except (psycopg2.Error, UnicodeDecodeError) as error:
         opened.close()
-        raise LoginFailedError(str(error)) from None
+        raise LoginFailedError(_words(error)) from None
     except BaseException:
         opened.close()
         raise
     info = opened.info
     tls = f"{info.ssl_attribute('protocol')}, {info.ssl_attribute('cipher')}" if info.ssl_in_use else None
-    return LoggedIn(opened, time.monotonic() - started, info.backend_pid, info.host or "", tls)
+    return LoggedIn(opened, time.monotonic() - started, info.backend_pid, info.host or "", info.port, tls)
 
 
 def run_query(session: LoggedIn, sql: str, deadline: Deadline) -> tuple[Any, ...] | None:
@@ -104,8 +113,15 @@ def run_query(session: LoggedIn, sql: str, deadline: Deadline) -> tuple[Any, ...
             asked.execute(sql)
             _wait(session.connection, deadline)
             return asked.fetchone() if asked.description else None
-    except psycopg2.Error as error:
-        raise QueryFailedError(str(error), error.pgcode) from None
+    except (psycopg2.Error, UnicodeDecodeError) as error:
+        raise QueryFailedError(_words(error), getattr(error, "pgcode", None)) from None
+
+
+def _words(error: Exception) -> str:
+    """What the driver said; where it was not UTF-8, psycopg2 fails over it instead, and the bytes are in its error."""
+    if isinstance(error, UnicodeDecodeError):
+        return bytes(error.object).decode("utf-8", "replace")
+    return str(error)
 
 
 def log_out(session: LoggedIn) -> None:

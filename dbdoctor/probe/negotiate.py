@@ -123,13 +123,14 @@ class Negotiator:
         except DeadlinePassedError as error:
             raise _FailedError(self._failure("tls-handshake-stalled", StageName.TLS, seconds=self._waited())) from error
         except ClosedError as error:
-            raise _FailedError(self._failure("closed-during-negotiation", StageName.TLS)) from error
+            code = "tls-direct-refused" if self.plan.direct else "closed-during-negotiation"
+            raise _FailedError(self._failure(code, StageName.TLS)) from error
         self._judge_certificate(tls)
 
     def _judge_certificate(self, tls: ssl.SSLSocket) -> None:
         certificate = tls.getpeercert() or {}
-        host = self.address.endpoint.host or self.address.ip
-        if self.plan.verify_name and not name_matches(certificate, host):
+        host = self.address.endpoint.host
+        if self.plan.verify_name and host and not name_matches(certificate, host):
             raise _FailedError(self._certificate_failure("certificate-wrong-name", "the name does not match"))
         checked = "certificate not verified"
         if self.plan.verify_name:
@@ -156,7 +157,10 @@ class Negotiator:
             error = wire.read_error(body)
             raise _FailedError(self._server_error(error, stage), error)
         if header[:1] == b"R":
-            self.result = self.result._replace(asked=wire.read_authentication(body))
+            try:
+                self.result = self.result._replace(asked=wire.read_authentication(body))
+            except ValueError as error:
+                raise _FailedError(self._not_postgresql(header + body, stage)) from error
 
     def _startup_parameters(self) -> dict[str, str]:
         parameters = {"user": self.target.user or "", "application_name": "dbdoctor"}
@@ -280,7 +284,7 @@ class Negotiator:
             **shown,
             "names": ", ".join(names[:5]),
             "first_name": names[0],
-            "root": self.plan.root,
+            "root": "the operating system" if self.plan.root == "system" else self.plan.root,
             "rows": tuple(
                 f"{key.replace('_', ' ')}: {shown[key]}" for key in ("subject", "issuer", "not_after") if key in shown
             ),

@@ -25,12 +25,17 @@ from dbdoctor.probe.reach import Reach, reach, values_of
 from dbdoctor.probe.refusal import name_refusal
 from dbdoctor.probe.resolve import Address
 from dbdoctor.probe.samples import take_samples
-from dbdoctor.probe.tls import TlsSetupError, plan_tls
+from dbdoctor.probe.tls import NO_TLS, TlsSetupError, plan_tls
 
 # The server ends our question by itself a little before we would stop waiting for it.
 _STATEMENT_TIMEOUT_SHARE = 0.9
 # Kept back from the wait for a login, to find out whether it is a pooler that does not answer.
 _TIME_TO_NAME_A_STALL = 0.3
+# Refusals that depend on whether TLS is used, so that libpq's second way may be let in.
+_BY_THE_WAY_IT_CAME = frozenset(
+    {"no-hba-entry", "hba-rejects", "client-certificate-missing", "authentication-failed", "tls-required-by-server"}
+)
+_SILENT = frozenset({"accepted-then-silent", "startup-stalled", "tls-handshake-stalled"})
 # Failures of one server after which libpq goes on to the next host of the DSN.
 _NEXT_HOST = frozenset({"server-starting", "server-shutting-down", "server-in-recovery", "server-not-ready"})
 
@@ -57,6 +62,7 @@ class PostgresqlProbe:
         self.timings_note: str | None = None
         self.connected = False
         self.doubt: Failure | None = None
+        self.session_where: str | None = None
 
     def run(self) -> Examination:
         """Go through the stages until one fails or all are done."""
@@ -94,27 +100,29 @@ class PostgresqlProbe:
         ]
         self.findings += [self._find(failure, Severity.WARNING) for failure in worth_a_warning]
         waiting = list(reached.attempts)
-        failures: list[Failure] = []
+        passed_over: list[Failure] = []
         try:
             while waiting:
-                negotiation = self._negotiate_one(waiting.pop(0))
-                if negotiation.failure is None or self._libpq_may_go_on(negotiation):
-                    self.doubt = negotiation.failure
+                negotiation = self._negotiate_one(waiting.pop(0), others=len(waiting))
+                failure = negotiation.failure
+                if failure is None or self._driver_decides(negotiation, failure):
+                    self.doubt = failure and self._located(failure, negotiation.address)
+                    self.findings += [self._find(passed, Severity.WARNING) for passed in passed_over]
                     return [negotiation.address, *(attempt.address for attempt in waiting)]
-                failures.append(self._located(negotiation.failure, negotiation.address))
-                if negotiation.error and negotiation.failure.code not in _NEXT_HOST:
+                passed_over.append(self._located(failure, negotiation.address))
+                if not self._libpq_tries_the_next(failure):
                     break
         finally:
             for attempt in waiting:
                 if attempt.socket:
                     attempt.socket.close()
-        self.findings += [self._find(failure, Severity.WARNING) for failure in failures[1:]]
-        raise _StoppedError(failures[0])
+        self.findings += [self._find(failure, Severity.WARNING) for failure in passed_over[:-1]]
+        raise _StoppedError(passed_over[-1])
 
-    def _negotiate_one(self, attempt: Attempt) -> Negotiation:
+    def _negotiate_one(self, attempt: Attempt, *, others: int) -> Negotiation:
         address = attempt.address
         try:
-            plan = plan_tls(self.target)
+            plan = NO_TLS if address.endpoint.is_socket else plan_tls(self.target)
         except TlsSetupError as error:
             if attempt.socket:
                 attempt.socket.close()
@@ -122,14 +130,13 @@ class PostgresqlProbe:
             failure = Failure(error.code, StageName.TLS, error.cause, values={"root": error.path, "sslmode": mode})
             self.log.start(StageName.TLS, address.shown)
             raise _StoppedError(self._located(failure, address)) from error
-        encrypts = plan.first and not address.endpoint.is_socket
-        if encrypts:
+        if plan.first:
             self.log.start(StageName.TLS, f"{address.shown}, sslmode={plan.mode}")
         started = time.monotonic()
-        negotiator = Negotiator(attempt, self.target, plan, self.deadline)
+        negotiator = Negotiator(attempt, self.target, plan, self.deadline.part(1 / (others + 1)))
 
         def encrypted() -> None:
-            if encrypts:
+            if plan.first:
                 offered = "not offered by the server" if negotiator.result.tls_offered is False else "not used"
                 self.log.end(ok=True, detail=negotiator.result.tls or offered, seconds=time.monotonic() - started)
             self.log.start(StageName.LOGIN, f"{self.target.user or '?'} on {address.shown}")
@@ -139,18 +146,29 @@ class PostgresqlProbe:
             return second_look.tls_required(self.target, negotiation, self.deadline)
         return negotiation
 
-    def _libpq_may_go_on(self, negotiation: Negotiation) -> bool:
-        """With sslmode prefer or allow, libpq tries the other way after TLS or pg_hba.conf refused the first."""
-        failure = negotiation.failure
-        mode = self.target.parameters.get("sslmode") or "prefer"
-        if failure is None or mode not in ("prefer", "allow") or negotiation.address.endpoint.is_socket:
-            return False
-        if failure.code in ("no-hba-entry", "hba-rejects"):
+    def _driver_decides(self, negotiation: Negotiation, failure: Failure) -> bool:
+        """Whether libpq may still get in where our own way ended: by the other way of sslmode prefer or allow.
+
+        It falls back on any failure of TLS that does not hang, and on any refusal over TLS (CONNECTION_FAILED in
+        fe-connect.c); we let it try only where the other way can make a difference.
+        """
+        if failure.code == "client-key-unreadable":  # libpq also reads forms of key that Python does not
             return True
-        # A handshake that hangs is not tried again: libpq would hang in it too.
+        mode = self.target.parameters.get("sslmode") or "prefer"
+        if mode not in ("prefer", "allow") or negotiation.address.endpoint.is_socket:
+            return False
+        if negotiation.error is not None:
+            refused_over_tls = negotiation.tls is not None or mode == "allow"
+            return refused_over_tls and failure.code in _BY_THE_WAY_IT_CAME
         return failure.stage is StageName.TLS and failure.code.startswith(
-            ("certificate-", "client-", "tls-handshake-failed")
+            ("certificate-", "client-", "root-certificate-", "tls-handshake-failed", "tls-version-")
         )
+
+    def _libpq_tries_the_next(self, failure: Failure) -> bool:
+        """libpq goes on to the next host when a server is not ready, and when connect_timeout ends a silence; else it ends."""
+        if failure.code in _SILENT:
+            return self.target.parameters.get("connect_timeout", "0").strip() not in ("", "0")
+        return failure.code in _NEXT_HOST
 
     def _log_in(self, addresses: list[Address]) -> login.LoggedIn:
         if self.log.under_way is not StageName.LOGIN:
@@ -168,11 +186,13 @@ class PostgresqlProbe:
         except login.LoginFailedError as error:
             raise _StoppedError(self._refused(str(error), addresses)) from None
         tls = f", {session.tls}" if session.tls else ""
-        self.log.end(
-            ok=True,
-            detail=f"{self.target.user or '?'} on {session.address or addresses[0].shown}{tls}",
-            seconds=session.seconds,
-        )
+        self.log.end(ok=True, detail=f"{self.target.user or '?'} on {session.where}{tls}", seconds=session.seconds)
+        self.session_where = session.where
+        if self.doubt and self.doubt.stage is StageName.TLS and not session.tls:
+            self.findings.append(self._find(self.doubt, Severity.WARNING))
+            self.findings.append(
+                self._find(Failure("tls-given-up", StageName.TLS, values={"where": session.where}), Severity.WARNING)
+            )
         return session
 
     def _refused(self, message: str, addresses: list[Address]) -> Failure:
@@ -207,14 +227,21 @@ class PostgresqlProbe:
         try:
             row = login.run_query(session, product.facts_query(timeout), self.deadline)
         except login.QueryFailedError as error:
-            if error.sqlstate in (None, "57014", "55P03", "57P01"):
+            if error.sqlstate in (None, "57014", "55P03", "57P01", "0A000"):
                 raise
             sent = time.time()
             row = login.run_query(session, product.FALLBACK_QUERY, self.deadline)
         received = time.time()
-        return product.read_facts(
-            row[0] if row else b"", sent_at=sent, received_at=received, backend_pid=session.backend_pid, tls=session.tls
-        )
+        try:
+            return product.read_facts(
+                row[0] if row else b"",
+                sent_at=sent,
+                received_at=received,
+                backend_pid=session.backend_pid,
+                tls=session.tls,
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise login.QueryFailedError("the answer is not what this query gives", None) from error
 
     def _measure(self, session: login.LoggedIn, addresses: list[Address]) -> None:
         if self.facts is None:
@@ -230,9 +257,7 @@ class PostgresqlProbe:
             self.findings.append(finding)
 
     def _here(self, failure: Failure) -> Failure:
-        endpoint = self.target.endpoints[0]
-        values = {"where": endpoint.shown, "host": endpoint.host, "port": endpoint.port, **failure.values}
-        return replace(failure, values=values)
+        return replace(failure, values={"where": self.session_where, **failure.values})
 
     def _located(self, failure: Failure, address: Address) -> Failure:
         return replace(failure, values={**values_of(address), **failure.values})

@@ -75,10 +75,11 @@ def _resolve(target: Target, deadline: Deadline, log: StageLog) -> list[Resoluti
         return resolve_all(target.endpoints, deadline)
     log.start(StageName.RESOLVE, _listed([endpoint.host or "localhost" for endpoint in asked]))
     resolutions = resolve_all(target.endpoints, deadline)
-    lines = tuple(f"{r.endpoint.host}: {_answer(r)}" for r in resolutions if needs_resolver(r.endpoint))
+    asked_of = [r for r in resolutions if needs_resolver(r.endpoint)]
+    lines = tuple(f"{r.endpoint.host}: {_answer(r)}" for r in asked_of)
     log.end(
         ok=any(resolution.addresses for resolution in resolutions),
-        detail=lines[0],
+        detail=next((line for line, r in zip(lines, asked_of, strict=True) if r.addresses), lines[0]),
         lines=lines if len(lines) > 1 else (),
         seconds=max(resolution.seconds for resolution in resolutions),
     )
@@ -94,7 +95,11 @@ def _answer(resolution: Resolution) -> str:
 def _name_resolution(resolution: Resolution) -> Failure | None:
     if resolution.addresses:
         return None
-    values: dict[str, object] = {"host": resolution.endpoint.host, "seconds": format_duration(resolution.seconds)}
+    values: dict[str, object] = {
+        "host": resolution.endpoint.host,
+        "seconds": format_duration(resolution.seconds),
+        "waited_seconds": resolution.seconds,
+    }
     if resolution.silent:
         return Failure("resolver-silent", StageName.RESOLVE, values=values)
     number, words = resolution.error or (0, "")

@@ -75,8 +75,12 @@ def _hba_word(name: str) -> str:
 def _libpq_values(message: str, target: Target) -> dict[str, object]:
     parameters = target.parameters
     key = _KEY_FILE.search(message)
+    option = re.search(r'option "(\w{1,40})"', message)
     found = next((what for words, what in _FOUND if words in message), None)
     return {
+        "option": option[1] if option else None,
+        "right_option": "connect_timeout",
+        "advice": "remove it, or write what this driver calls it",
         "wanted": parameters.get("target_session_attrs"),
         "found": found,
         "sslmode": parameters.get("sslmode", "prefer"),

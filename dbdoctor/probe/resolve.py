@@ -86,8 +86,9 @@ def _look_up_at_once(endpoint: Endpoint) -> Resolution:
         return Resolution(endpoint, (Address(endpoint, socket.AF_UNIX, _socket_path(endpoint)),))
     started = time.monotonic()
     host = endpoint.address or endpoint.host or "localhost"
+    flags = 0 if needs_resolver(endpoint) else socket.AI_NUMERICHOST  # what is no name must never wait for a resolver
     try:
-        answers = socket.getaddrinfo(host, endpoint.port, type=socket.SOCK_STREAM)
+        answers = socket.getaddrinfo(host, endpoint.port, type=socket.SOCK_STREAM, flags=flags)
     except socket.gaierror as error:
         return Resolution(endpoint, error=(error.errno or 0, error.strerror or ""), seconds=time.monotonic() - started)
     except (UnicodeError, OSError, ValueError) as error:
@@ -98,9 +99,9 @@ def _look_up_at_once(endpoint: Endpoint) -> Resolution:
 
 
 def _is_numeric(host: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
+    for family, text in ((socket.AF_INET, host), (socket.AF_INET6, host.split("%", 1)[0])):
         try:
-            socket.inet_pton(family, host.split("%", 1)[0])
+            socket.inet_pton(family, text)
         except (OSError, ValueError):
             continue
         return True

@@ -26,6 +26,9 @@ _FEWEST_FREE_SLOTS = 5
 _SHARE_OF_DEADLINE = 0.6
 
 
+_WAITED = "a second login had to wait"
+
+
 class Samples(NamedTuple):
     """The timings, why there are fewer than asked for, and the facts with the pooler named."""
 
@@ -43,33 +46,95 @@ def take_samples(
     deadline: Deadline,
 ) -> Samples:
     """Time `count` logins and round trips; the session already open is the first sample. Seconds."""
-    logins, trips = [first.seconds], []
+    sampler = _Sampler(target, addresses, deadline)
     note = _reason_to_stop(facts)
-    pids: list[int | None] = []
     try:
-        trips.append(_timed(first, pids, deadline))
+        sampler.time(first)
         if facts.pooler is None:
             login.log_out(first)  # its slot is free for the next
-        wanted = 1 if note else max(count, 2 if facts.pooler else 1)
-        while len(logins) < wanted:
-            if deadline.elapsed > deadline.seconds * _SHARE_OF_DEADLINE:
-                note = "the login timeout would not have been enough for more"
-                break
-            session = login.log_in(target, addresses, deadline)
+            note = sampler.take(1 if note else count) or note
+            return Samples(sampler.timings, note, facts)
+        if note is None:
+            note = sampler.take(max(count, 2), first_within=deadline.part(0.2))
+        pooler = sampler.name_pooler(first, facts.pooler, waited=note == _WAITED)
+        return Samples(sampler.timings, note, replace(facts, pooler=pooler))
+    except (DeadlinePassedError, login.QueryFailedError):
+        return Samples(sampler.timings, "a round trip was not answered", facts)
+
+
+class _Sampler:
+    """Logins and round trips as they are taken, with the server process that each ran on."""
+
+    def __init__(self, target: Target, addresses: Sequence[Address], deadline: Deadline) -> None:
+        self.target = target
+        self.addresses = addresses
+        self.deadline = deadline
+        self.logins: list[float] = []
+        self.trips: list[float] = []
+        self.pids: list[int | None] = []
+
+    @property
+    def timings(self) -> Timings:
+        """What was measured in full."""
+        return Timings(tuple(self.logins), tuple(self.trips))
+
+    def time(self, session: login.LoggedIn) -> None:
+        """Time one round trip on a session, and count its login."""
+        pid, seconds = self._ask(session)
+        self.logins.append(session.seconds)
+        self.trips.append(seconds)
+        self.pids.append(pid)
+
+    def take(self, wanted: int, *, first_within: Deadline | None = None) -> str | None:
+        """Make more logins until there are `wanted`; give the reason when it ends before."""
+        within = first_within
+        while len(self.logins) < wanted:
+            if self.deadline.elapsed > self.deadline.seconds * _SHARE_OF_DEADLINE:
+                return "the login timeout would not have been enough for more"
             try:
-                logins.append(session.seconds)
-                trips.append(_timed(session, pids, deadline))
+                session = login.log_in(self.target, self.addresses, within or self.deadline)
+            except DeadlinePassedError:
+                return _WAITED
+            except login.LoginFailedError:
+                return "a further login was refused"
+            try:
+                self.time(session)
             finally:
                 login.log_out(session)
-        if facts.pooler is not None:
-            trips.append(_timed(first, pids, deadline))
-            facts = replace(facts, pooler=_name_pooler(target, addresses, facts.pooler, pids, deadline))
-    except (DeadlinePassedError, login.LoginFailedError, login.QueryFailedError) as error:
-        note = f"a further login failed ({type(error).__name__.removesuffix('Error')})"
-        note = {"a further login failed (DeadlinePassed)": "the login timeout ran out"}.get(
-            note, "a further login was refused"
-        )
-    return Samples(Timings(tuple(logins[: len(trips)]), tuple(trips)), note, facts)
+            within = None
+        return None
+
+    def name_pooler(self, first: login.LoggedIn, pooler: Pooler, *, waited: bool) -> Pooler:
+        """Which pooler, and its mode: the first session stayed open all the while.
+
+        In session mode it keeps its server session and nobody else gets it; that another session of ours ran on the
+        same one, or that it changed itself, shows that server sessions are lent for a transaction or a statement only.
+        A second login that had to wait while the first kept its server session shows session mode, too.
+        """
+        again, _ = self._ask(first)
+        own, *others = self.pids
+        mode = None
+        if own != again or own in others:
+            mode = "statement" if self._ends_with_statement(first) else "transaction"
+        elif others or waited:
+            mode = "session"
+        name = "PgBouncer" if is_pgbouncer(self.target, self.addresses[0], self.deadline) else pooler.name
+        return Pooler(name, pooler.version, mode)
+
+    def _ask(self, session: login.LoggedIn) -> tuple[int | None, float]:
+        started = time.monotonic()
+        row = login.run_query(session, _ROUND_TRIP, self.deadline)
+        seconds = time.monotonic() - started
+        return int(row[0]) if row and str(row[0]).isdigit() else None, seconds
+
+    def _ends_with_statement(self, session: login.LoggedIn) -> bool:
+        """PgBouncer refuses to open a transaction in statement mode, and ends the session for it."""
+        try:
+            login.run_query(session, "BEGIN READ ONLY", self.deadline)
+            login.run_query(session, "ROLLBACK", self.deadline)
+        except login.QueryFailedError:
+            return True
+        return False
 
 
 def _reason_to_stop(facts: ServerFacts) -> str | None:
@@ -79,25 +144,3 @@ def _reason_to_stop(facts: ServerFacts) -> str | None:
         if limit.used is not None and limit.limit - limit.used < _FEWEST_FREE_SLOTS:
             return f"the {limit.of} {limit.name} is short of free sessions"
     return None
-
-
-def _timed(session: login.LoggedIn, pids: list[int | None], deadline: Deadline) -> float:
-    started = time.monotonic()
-    row = login.run_query(session, _ROUND_TRIP, deadline)
-    seconds = time.monotonic() - started
-    pids.append(int(row[0]) if row else None)
-    return seconds
-
-
-def _name_pooler(
-    target: Target, addresses: Sequence[Address], pooler: Pooler, pids: list[int | None], deadline: Deadline
-) -> Pooler:
-    """Which pooler, and its mode: the first session stayed open all the while.
-
-    In session mode it keeps its server session and nobody else gets it; that another session of ours ran on the same
-    one, or that it changed itself, shows that server sessions are lent for a transaction (or a statement) only.
-    """
-    first, *others, again = pids
-    lent = first != again or first in others
-    name = "PgBouncer" if is_pgbouncer(target, addresses[0], deadline) else pooler.name
-    return Pooler(name, pooler.version, "transaction" if lent else "session")

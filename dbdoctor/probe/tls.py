@@ -7,16 +7,18 @@ Sources for what the parameters mean: PostgreSQL documentation, "SSL Support", a
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbdoctor.model.target import Target
+from dbdoctor.targets.libpq.home import home_directory
 
 if TYPE_CHECKING:
     import ssl
 
-_MINIMUM = {"TLSv1": "TLSv1", "TLSv1.1": "TLSv1_1", "TLSv1.2": "TLSv1_2", "TLSv1.3": "TLSv1_3"}
+_VERSIONS = {"TLSv1": "TLSv1", "TLSv1.1": "TLSv1_1", "TLSv1.2": "TLSv1_2", "TLSv1.3": "TLSv1_3"}
 # X509_V_ERR_* of OpenSSL's x509_vfy.h: the verifier's own numbers, in no human language.
 _BY_NUMBER = {
     9: "certificate-not-yet-valid",
@@ -65,10 +67,14 @@ class TlsPlan(NamedTuple):
         return self.mode not in ("disable", "allow")
 
 
+NO_TLS = TlsPlan("disable", direct=False, verify_chain=False, verify_name=False, root=None, certificate=None, key=None)
+"""The plan for a unix socket, whatever `sslmode` says: libpq looks at no file for it."""
+
+
 def plan_tls(target: Target) -> TlsPlan:
     """Read the plan from the target's parameters, with libpq's defaults. Raises TlsSetupError for a missing root."""
     parameters = target.parameters
-    home = Path.home() / ".postgresql"
+    home = (home_directory(os.environ) or Path("/nonexistent")) / ".postgresql"
     root = parameters.get("sslrootcert") or str(home / "root.crt")
     mode = parameters.get("sslmode") or ("verify-full" if root == "system" else "prefer")
     has_root = root == "system" or Path(root).is_file()
@@ -82,7 +88,7 @@ def plan_tls(target: Target) -> TlsPlan:
         verify_chain=verify or has_root,
         verify_name=mode == "verify-full",
         root=root if has_root else None,
-        certificate=certificate if Path(certificate).is_file() else None,
+        certificate=certificate if Path(certificate).is_file() and parameters.get("sslcertmode") != "disable" else None,
         key=parameters.get("sslkey") or str(home / "postgresql.key"),
     )
 
@@ -94,9 +100,12 @@ def make_context(plan: TlsPlan, target: Target, *, verify: bool) -> ssl.SSLConte
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    minimum = _MINIMUM.get(target.parameters.get("ssl_min_protocol_version", "TLSv1.2"))
+    minimum = _VERSIONS.get(target.parameters.get("ssl_min_protocol_version", "TLSv1.2"))
     if minimum:
         context.minimum_version = ssl.TLSVersion[minimum]
+    maximum = _VERSIONS.get(target.parameters.get("ssl_max_protocol_version", ""))
+    if maximum:
+        context.maximum_version = ssl.TLSVersion[maximum]
     if plan.direct:
         context.set_alpn_protocols(["postgresql"])
     if verify and plan.root:
@@ -160,19 +169,20 @@ def name_handshake_error(error: ssl.SSLError) -> str:
 
 
 def name_matches(certificate: Mapping[str, Any], host: str) -> bool:
-    """libpq's rule: a subject alternative name (DNS with one leading wildcard, or IP), else the common name.
+    """libpq's rule: any subject alternative name that fits; the common name only when none is of the host's own kind.
 
     `certificate` is what `SSLSocket.getpeercert()` gives; `host` is what the DSN names (an address when there is no name).
     """
-    names = [(kind, value) for kind, value in certificate.get("subjectAltName", ())]
-    if _as_ip(host):
-        shown = [value for kind, value in names if kind == "IP Address"]
-        return any(_as_ip(value) == _as_ip(host) for value in shown) or (
-            not names and host in _common_names(certificate)
-        )
-    dns = [value for kind, value in names if kind == "DNS"]
-    candidates = dns or ([] if dns else _common_names(certificate))
-    return any(_matches(pattern.lower(), host.lower()) for pattern in candidates)
+    names = [(str(kind), str(value)) for kind, value in certificate.get("subjectAltName", ())]
+    address = _as_ip(host)
+    for kind, value in names:
+        if kind == "DNS" and _matches(value.lower(), host.lower()):
+            return True
+        if kind == "IP Address" and address is not None and _as_ip(value) == address:
+            return True
+    if any(kind == ("IP Address" if address else "DNS") for kind, _ in names):
+        return False
+    return any(_matches(value.lower(), host.lower()) for value in _common_names(certificate))
 
 
 def _common_names(certificate: Mapping[str, Any]) -> list[str]:
@@ -201,7 +211,7 @@ def describe_certificate(der: bytes) -> dict[str, Any]:
         certificate = x509.load_der_x509_certificate(der)
         try:
             alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-            names = [str(name.value) for name in alternative]
+            names = [str(name.value) for name in alternative if isinstance(name, (x509.DNSName, x509.IPAddress))]
         except x509.ExtensionNotFound:
             names = []
         return {

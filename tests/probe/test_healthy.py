@@ -109,8 +109,13 @@ def test_unknown_driver_option(server: PostgresServer) -> None:
 
 
 def test_unknown_option_in_an_engines_connect_args(server: PostgresServer, tmp_path: Path) -> None:
-    code = f"from sqlalchemy import create_engine\nengine = create_engine({app_dsn(server, scheme='postgresql+psycopg2')!r}, connect_args={{'timeout': 5}})\n"
-    (tmp_path / "shop_db.py").write_text(code)
+    url = app_dsn(server, scheme="postgresql+psycopg2")
+    lines = [
+        "from sqlalchemy import create_engine",
+        f"engine = create_engine({url!r}, connect_args={{'timeout': 5}})",
+        "",
+    ]
+    (tmp_path / "shop_db.py").write_text("\n".join(lines))
     result = run_dbdoctor("check", "shop_db:engine", "--json", "--no-config", cwd=tmp_path)
     assert result.exit_code == 1, result.stdout + result.stderr
     finding = next(f for f in json.loads(result.stdout)["findings"] if f["code"] == "unknown-driver-option")

@@ -115,6 +115,31 @@ ENTRIES = (
         "openssl s_client -starttls postgres -connect {host}:{port}",
     ),
     Entry(
+        "tls-given-up",
+        "TLS with {where} failed, and the driver logged in without it",
+        "sslmode=prefer (the default) falls back to plain text without a word: password hash and data cross the network "
+        "readable, and the files named for TLS have no effect",
+        "It looks like a healthy connection; only the server's pg_stat_ssl tells.",
+        "mend what the finding beside this one names, and then ask for TLS so that it cannot be lost unnoticed",
+        "sslmode=verify-full",
+    ),
+    Entry(
+        "tls-direct-refused",
+        "{where} does not take TLS at the first byte (sslnegotiation=direct)",
+        "the connection ended as soon as TLS began: direct TLS needs PostgreSQL 17 or later, and poolers mostly lack it",
+        "libpq says `server closed the connection unexpectedly`, or a plain SSL error.",
+        "let libpq ask first, as all versions understand",
+        "sslnegotiation=postgres",
+    ),
+    Entry(
+        "verify-full-needs-name",
+        "sslmode=verify-full needs a host name, and the DSN has only an address",
+        "with `hostaddr` alone there is no name to compare with the certificate, and libpq refuses",
+        "libpq says `host name must be specified for a verified SSL connection`.",
+        "add the name that the certificate has",
+        "host=<name in the certificate> hostaddr={address} sslmode=verify-full",
+    ),
+    Entry(
         "root-certificate-missing",
         "sslmode={sslmode} needs a root certificate, and {root} does not exist",
         "without the authority's certificate the client cannot verify anybody, and libpq refuses to start",

@@ -57,6 +57,23 @@ def _check_one(name: str, value: str, source: str | None) -> None:
             raise UsageError(f"`{name}`{where} must be one of {', '.join(parameter.choices)}")
     if name == "require_auth":
         _check_require_auth(value, where)
+    if name == "hostaddr" and not all(_is_address(part) for part in value.split(",")):
+        raise UsageError(
+            f"`hostaddr`{where} must be a numeric address, and libpq looks no name up for it",
+            help="write `host=` for a name, `hostaddr=` for an address such as 10.0.0.5 or ::1",
+        )
+
+
+def _is_address(text: str) -> bool:
+    if not text:
+        return True
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(text.strip())
+    except ValueError:
+        return False
+    return True
 
 
 def _is_integer(value: str) -> bool:

@@ -62,6 +62,8 @@ class Collector:
             self._set(rule[0], rule[1](name, value))
         elif key in self.driver.accepted:
             return
+        elif self.driver.takes_libpq and name == "requiressl":  # deprecated; libpq itself translates it so
+            self._set("sslmode", "require" if value.startswith("1") else "prefer")
         elif self.driver.takes_libpq and name in KNOWN_PARAMETERS:
             self._set(name, value)
         else:
