@@ -20,6 +20,8 @@ from typing import IO, Any, Self
 from tests.servers import guard
 from tests.servers.workspace import workspace
 
+DBDOCTOR = (sys.executable, "-m", "dbdoctor")
+
 
 @dataclass(frozen=True)
 class Result:
@@ -156,7 +158,7 @@ class Running:
         left = relatives(self._place)
         names = tuple(command_of(pid) for pid in sorted(left))
         if left:
-            guard.end(left)
+            guard.end(left, patience=1.0)
         return names
 
     def _read(self, name: str, descriptor: int) -> None:
@@ -191,7 +193,7 @@ def start_dbdoctor(
     cwd: Path | None = None,
     terminal: int | None = None,
     stdout_piped: bool = True,
-    program: Sequence[str] = (sys.executable, "-m", "dbdoctor"),
+    program: Sequence[str] = DBDOCTOR,
 ) -> Running:
     """Starts dbdoctor in a session of its own, in an empty directory unless `cwd` is given; `prefix` goes before it.
 
@@ -231,7 +233,7 @@ def run_dbdoctor(
     timeout: float = 30.0,
     prefix: Sequence[str] = (),
     cwd: Path | None = None,
-    after_start: Callable[[Running], None] | None = None,
+    after_start: Callable[[Running], object] | None = None,
 ) -> Result:
     """Runs dbdoctor to its end in pipes; `after_start` may wait for words and send signals meanwhile."""
     running = start_dbdoctor(*args, env=env, stdin=stdin, prefix=prefix, cwd=cwd)

@@ -33,7 +33,6 @@ DEFAULT_SETTINGS: Mapping[str, str | int] = {
     "max_connections": 40,
     "shared_buffers": "16MB",
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "autovacuum": "off",
     "password_encryption": "scram-sha-256",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.cli import Result, Running, start_dbdoctor
+from tests.servers.cli import DBDOCTOR, Result, Running, start_dbdoctor
 
 SEQUENCE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]|\x1b[=>78cM]")
 
@@ -120,7 +120,8 @@ def run_on_terminal(
     prefix: Sequence[str] = (),
     cwd: Path | None = None,
     stdout_piped: bool = False,
-    after_start: Callable[[Running, int], None] | None = None,
+    after_start: Callable[[Running, int], object] | None = None,
+    program: Sequence[str] = DBDOCTOR,
 ) -> TerminalResult:
     """Runs dbdoctor on a terminal of that size. `after_start` gets the Running and our side's descriptor, to type keys
     (`os.write(descriptor, b"\\x03")` is Ctrl-C)."""
@@ -129,7 +130,9 @@ def run_on_terminal(
     # COLUMNS would win over the terminal's own size.
     size = {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": str(lines), **(env or {})}
     try:
-        running = start_dbdoctor(*args, env=size, prefix=prefix, cwd=cwd, terminal=theirs, stdout_piped=stdout_piped)
+        running = start_dbdoctor(
+            *args, env=size, prefix=prefix, cwd=cwd, terminal=theirs, stdout_piped=stdout_piped, program=program
+        )
         running.also_read("terminal", os.dup(ours))
     finally:
         os.close(theirs)

@@ -49,10 +49,11 @@ def _answers_first(data: bytes, then: str = "silent") -> Handler:
 
 
 def _repeats(data: bytes, pause: float = 0.0) -> Handler:
-    """After the start-up: `data` again and again, for ever."""
+    """After AuthenticationOk: `data` again and again, for ever."""
 
     def handler(talk: Conversation) -> None:
         read_startup(talk)
+        talk.send(authentication(OK))
         while True:
             talk.send(data)
             talk.wait(pause)

@@ -88,6 +88,14 @@ def _make_root() -> Path:
     return root
 
 
+def _open_up(tree: Path) -> None:
+    """Whatever the umask was when `tree` was made: all may read it, and execute what its owner may."""
+    for path in (tree, *tree.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | 0o044 | (0o011 if mode & 0o100 else 0))
+
+
 class Workspace:
     """The session's directory, with the processes that run in it."""
 
@@ -131,6 +139,7 @@ class Workspace:
         if path not in self._copies:
             copy = self.directory("copy", mode=0o755) / path.name
             shutil.copytree(path, copy, symlinks=True)
+            _open_up(copy)
             self._copies[path] = copy
         return self._copies[path]
 
