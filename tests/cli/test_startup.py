@@ -30,7 +30,9 @@ sys.exit(code)
 
 
 def imported(*arguments: str) -> tuple[int, set[str]]:
-    done = subprocess.run([sys.executable, "-c", LIST_MODULES, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", LIST_MODULES, *arguments], capture_output=True, text=True, check=False, cwd="/"
+    )
     names = next(line for line in done.stderr.splitlines() if line.startswith("imported:")).split()[1:]
     return done.returncode, {name.partition(".")[0] for name in names}
 

@@ -45,7 +45,8 @@ def libpq_connects(text: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("name", sorted(ENDS))
+# A reset that comes as the connection is made is a failed connect or a broken negotiation, whichever packet is quicker.
+@pytest.mark.parametrize("name", sorted(set(ENDS) - {"resets-at-once"}))
 def test_as_libpq_does_it(name: str, server: PostgresServer) -> None:
     """A first host that breaks off: libpq's own verdict and ours are the same."""
     with FakeServer(CATALOGUE[name]) as bad:
@@ -84,14 +85,16 @@ def test_a_starting_first_host_is_passed_over(server: PostgresServer) -> None:
 
 def test_primary_and_standby() -> None:
     standby_settings = {"max_connections": 100}
-    with PostgresServer("debian15", settings=standby_settings) as primary:
-        with PostgresServer("debian15", standby=True, settings={**standby_settings, "hot_standby": "on"}) as standby:
-            for wanted, is_standby in (("read-write", False), ("standby", True), ("primary", False), ("any", True)):
-                exit_code, answer = check(dsn(standby.port, primary.port, target_session_attrs=wanted))
-                assert exit_code in (0, 1), answer["findings"]
-                assert answer["server"]["is_standby"] is is_standby, wanted
-            exit_code, answer = check(dsn(standby.port, target_session_attrs="read-write"))
-            assert (exit_code, answer["findings"][0]["code"]) == (3, "session-attributes-not-met")
+    with (
+        PostgresServer("debian15", settings=standby_settings) as primary,
+        PostgresServer("debian15", standby=True, settings={**standby_settings, "hot_standby": "on"}) as standby,
+    ):
+        for wanted, is_standby in (("read-write", False), ("standby", True), ("primary", False), ("any", True)):
+            exit_code, answer = check(dsn(standby.port, primary.port, target_session_attrs=wanted))
+            assert exit_code in (0, 1), answer["findings"]
+            assert answer["server"]["is_standby"] is is_standby, wanted
+        exit_code, answer = check(dsn(standby.port, target_session_attrs="read-write"))
+        assert (exit_code, answer["findings"][0]["code"]) == (3, "session-attributes-not-met")
 
 
 def test_words_that_are_no_utf8_after_the_password() -> None:
