@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import guard
 from tests.servers.cli import run_dbdoctor, start_dbdoctor
 from tests.servers.terminal import Screen, run_on_terminal
 from tests.servers.waiting import wait_until
@@ -117,7 +118,7 @@ def test_nothing_is_left_after_kill_9() -> None:
         root, pid = process.stdout.readline().split()
         assert Path(root).is_dir()
         process.kill()
-    wait_until(lambda: not Path(root).exists() and not Path(f"/proc/{pid}").exists(), "the guard", 15)
+    wait_until(lambda: not Path(root).exists() and not guard.running({int(pid)}), "the guard", 15)
 
 
 LEAK = """
