@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from typer.main import get_command
 
 from dbdoctor.cli.app import application
 from dbdoctor.cli.explain import all_pages
 from dbdoctor.errors import ExitCode
-from tests.readme import README, block, generated
+from tests.readme import README, block, generated, record, recorded, unvarying
 
 TEXT = README.read_text()
 
@@ -62,3 +63,9 @@ def test_every_page_is_whole() -> None:
         for part in (page.summary, page.means, page.matters, page.do):
             assert len(part.strip()) > 10, (code, part)
             assert "{" not in part.replace("{where}", ""), (code, part)
+
+
+@pytest.mark.parametrize("name", recorded())
+def test_recorded_runs_are_what_the_program_prints(name: str) -> None:
+    """But for figures: `python -m tests.readme --record` writes them anew."""
+    assert unvarying(block(name)) == unvarying(record(recorded()[name]))
