@@ -12,6 +12,8 @@ _COLLECT_AFTER = 50_000
 def main() -> NoReturn:
     """The console script: runs the command line and exits with its code."""
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
-    from dbdoctor.cli.main import main as run_main
-
+    try:
+        from dbdoctor.cli.main import main as run_main
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     run_main()

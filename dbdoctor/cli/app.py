@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -39,8 +41,9 @@ def _root(
     del version
 
 
+@functools.cache
 def application() -> typer.Typer:
-    """The application, ready to be called."""
+    """The application, ready to be called; built once."""
     app = typer.Typer(
         help=_HELP,
         no_args_is_help=True,
@@ -52,3 +55,9 @@ def application() -> typer.Typer:
     app.command(short_help="Where exactly does connecting fail? And how close is the server to it?")(check)
     app.command(short_help="The page behind a finding's code.")(explain)
     return app
+
+
+@functools.cache
+def command() -> Callable[..., object]:
+    """The application as one callable; calling a Typer itself would build all of its commands again each time."""
+    return typer.main.get_command(application())

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dbdoctor.cli import options
-from dbdoctor.cli.judge import judge
+from dbdoctor.cli.judge import judge, with_own_fault
 from dbdoctor.cli.progress import Progress
 from dbdoctor.errors import ExitCode, UsageError
 from dbdoctor.model.examination import Examination
@@ -46,8 +46,10 @@ def start_targets(selection: Selection, stack: contextlib.ExitStack) -> list[Tar
             from dbdoctor.demo.embedded import embedded_postgresql
 
             progress = Progress()
-            demo = stack.enter_context(embedded_postgresql(on_progress=progress.note))
-            progress.clear()
+            try:
+                demo = stack.enter_context(embedded_postgresql(on_progress=progress.note))
+            finally:
+                progress.clear()
         chosen.append(demo)
     if not chosen:
         raise UsageError("there is nothing to check", help="`dbdoctor check demo` needs no database")
@@ -65,6 +67,7 @@ class CheckRun:
         self.done: dict[int, Examination] = {}
         self.printed = 0
         self.single = len(targets) == 1
+        self.own_fault = False
 
     def say(self, notes: Sequence[str]) -> None:
         """Notes for the user, on stderr, each once."""
@@ -73,6 +76,12 @@ class CheckRun:
 
     def examine(self, login_timeout: float | None, samples: int) -> None:
         """Examine all targets, printing what can be printed as soon as it can."""
+        try:
+            self._examine(login_timeout, samples)
+        finally:
+            self.progress.clear()
+
+    def _examine(self, login_timeout: float | None, samples: int) -> None:
         started = time.monotonic()
         if self.single and not self.wants_json:
             self._print([self.targets[0].shown])
@@ -82,24 +91,38 @@ class CheckRun:
             samples=samples,
             on_progress=self._on_progress,
             on_tick=self.progress.tick,
+            on_fault=self._on_fault,
         )
         for index, examination in probes:
-            self.done[index] = judge(examination)
+            self.done[index] = self._judge(examination)
             self.progress.finished(index)
             while self.printed in self.done:
                 self._print(self._lines(self.done[self.printed]))
                 self.printed += 1
-        self.progress.clear()
         if not self.single and not self.wants_json:
             from dbdoctor.render.check_text import fleet_summary
 
-            self._print(["", fleet_summary(list(self.done.values()), time.monotonic() - started)])
+            self._print(["", fleet_summary(list(self.done.values()), time.monotonic() - started, self.style)])
 
     def exit_code(self, fail_on: options.FailOn) -> int:
-        """The worst of all targets: 3 over 1 over 0."""
+        """The worst of all targets: 4 over 3 over 1 over 0."""
+        if self.own_fault:
+            return ExitCode.INTERNAL
         if any(not examination.connected for examination in self.done.values()):
             return ExitCode.CANNOT_LOOK
         return options.exit_code_for([f for e in self.done.values() for f in e.findings], fail_on)
+
+    def _judge(self, examination: Examination) -> Examination:
+        try:
+            return judge(examination)
+        except Exception as error:  # noqa: BLE001 - a rule's fault must not take the other targets' answers away
+            self._on_fault(error)
+            return with_own_fault(examination, error)
+
+    def _on_fault(self, error: BaseException) -> None:
+        self.own_fault = True
+        self.progress.clear()
+        options.show_traceback(error)
 
     def _on_progress(self, index: int, event: object) -> None:
         self.progress.event(index, event)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.finding import Finding
+from dbdoctor.model.secret import redact
 from dbdoctor.model.stage import Failure, StageName
 from dbdoctor.model.target import Target
 
@@ -19,6 +20,14 @@ def judge(examination: Examination) -> Examination:
 
     found, skipped = judge_all(examination.facts, examination.target)
     return replace(examination, findings=(*findings, *found), skipped=(*examination.skipped, *skipped))
+
+
+def with_own_fault(examination: Examination, error: Exception) -> Examination:
+    """The examination with a finding that judging it failed, by a fault of ours."""
+    from dbdoctor.probe.failures import find
+
+    failure = Failure("internal-error", StageName.QUERY, values={"kind": redact(type(error).__name__)})
+    return replace(examination, findings=(*examination.findings, find(failure)))
 
 
 def written_wrong(target: Target) -> list[Finding]:

@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from dbdoctor.cli import options
-from dbdoctor.cli.signals import stop_on_terminate
-from dbdoctor.errors import DbdoctorError, ExitCode
+from dbdoctor.cli.signals import ignore_signals, raise_on_terminate, stop_on_terminate
+from dbdoctor.cli.streams import prepare_streams
+from dbdoctor.errors import DbdoctorError, ExitCode, UsageError
 from dbdoctor.model.secret import redact
 
 
 def main() -> NoReturn:
     """Run this process's command line and exit with its code."""
-    code = run(sys.argv[1:])
-    _flush()
+    try:
+        raise_on_terminate()
+        prepare_streams()
+        code = _run(sys.argv[1:])
+        ignore_signals()
+    except KeyboardInterrupt:  # before the first or after the last line of _run
+        ignore_signals()
+        code = _interrupted()
     sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and give its exit code; nothing is raised."""
+    with stop_on_terminate():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     options.debug_wanted = "--debug" in arguments
     try:
-        with stop_on_terminate():
-            return _run_app(arguments)
+        return _run_app(arguments)
     except KeyboardInterrupt:
         return _interrupted()
     except DbdoctorError as error:
-        show_error(error.what, cause=error.cause, help=error.help)
+        default = "see `dbdoctor check --help`" if isinstance(error, UsageError) else None
+        show_error(error.what, cause=error.cause, help=error.help or default)
         return _with_traceback(error, error.exit_code)
-    except BrokenPipeError:
-        return _pipe_gone()
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback, no secret, a code of its own
         return _own_fault(error)
 
@@ -40,10 +50,10 @@ def run(arguments: Sequence[str]) -> int:
 def _run_app(arguments: Sequence[str]) -> int:
     from typer import TyperException
 
-    from dbdoctor.cli.app import application
+    from dbdoctor.cli.app import command
 
     try:
-        result = application()(list(arguments), prog_name="dbdoctor", standalone_mode=False)
+        result = command()(list(arguments), prog_name="dbdoctor", standalone_mode=False)
     except TyperException as error:
         text = error.format_message()
         if type(error).__name__ == "NoArgsIsHelpError":
@@ -51,6 +61,9 @@ def _run_app(arguments: Sequence[str]) -> int:
             return ExitCode.USAGE
         show_error(_usage_text(text), help="see `dbdoctor --help`")
         return int(getattr(error, "exit_code", ExitCode.USAGE))
+    if result == ExitCode.INTERRUPTED:  # what Typer makes of a KeyboardInterrupt
+        raise KeyboardInterrupt
+    sys.stdout.flush()
     return int(result) if isinstance(result, int) else ExitCode.OK
 
 
@@ -80,12 +93,6 @@ def _interrupted() -> int:
     return ExitCode.INTERRUPTED
 
 
-def _pipe_gone() -> int:
-    """The reader of our output has gone (`| head`): that is no fault, and nothing more can be said."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.OK
-
-
 def _own_fault(error: Exception) -> int:
     show_error(
         f"dbdoctor itself failed ({type(error).__name__}); this is a fault of dbdoctor, not of your database",
@@ -95,25 +102,15 @@ def _own_fault(error: Exception) -> int:
 
 
 def _with_traceback(error: BaseException, code: ExitCode) -> int:
-    if options.debug_wanted:
-        import traceback
-
-        _say(redact("".join(traceback.format_exception(error))).rstrip())
+    options.show_traceback(error)
     return code
 
 
 def _say(text: str) -> None:
-    try:
-        print(
-            text.encode(sys.stderr.encoding or "utf-8", "backslashreplace").decode(sys.stderr.encoding or "utf-8"),
-            file=sys.stderr,
-        )
-    except (BrokenPipeError, ValueError):
-        return
+    encoding = sys.stderr.encoding or "utf-8"  # a StringIO in the place of stderr has none
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
 
 
 def _flush() -> None:
-    try:
+    with contextlib.suppress(UsageError):  # the result cannot be written, and another error is being told
         sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
-        _pipe_gone()

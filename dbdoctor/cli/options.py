@@ -96,6 +96,17 @@ def read_duration(option: str, text: str | None, *, least: float, most: float) -
     return seconds
 
 
+def show_traceback(error: BaseException) -> None:
+    """With --debug: where it came from, on stderr, every known secret masked."""
+    if not debug_wanted:
+        return
+    import traceback
+
+    from dbdoctor.model.secret import redact
+
+    print(redact("".join(traceback.format_exception(error))).rstrip(), file=sys.stderr)
+
+
 def exit_code_for(findings: Iterable[Finding], fail_on: FailOn) -> ExitCode:
     """1 when a finding is at or above the severity that fails."""
     if fail_on is FailOn.NEVER:

@@ -8,11 +8,13 @@ import time
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.secret import redact
 from dbdoctor.model.stage import Stage, StageStarted
-from dbdoctor.render.clean import clean
-from dbdoctor.render.style import Style
+from dbdoctor.render.clean import clean, cut
+from dbdoctor.render.style import Style, columns_of
 
 # Off a terminal nothing is said of what ends sooner than this (seconds).
 _LONG = 1.0
+# And of several targets a line comes each so many seconds.
+_EVERY = 2.0
 
 
 class Progress:
@@ -26,6 +28,7 @@ class Progress:
         self._drawn = False
         self._said: set[tuple[int, str]] = set()
         self._started = time.monotonic()
+        self._next_line = self._started + _LONG
 
     def event(self, index: int, event: object) -> None:
         """A stage began or ended."""
@@ -50,7 +53,12 @@ class Progress:
     def tick(self) -> None:
         """Time has passed; called a few times a second."""
         self._draw()
-        if self._style.terminal or self._targets > 1:
+        if self._style.terminal:
+            return
+        if self._targets > 1:
+            if time.monotonic() >= self._next_line:
+                self._next_line = time.monotonic() + _EVERY
+                self.say(self._counted())
             return
         for index, (event, since) in self._under_way.items():
             key = (index, event.name.value)
@@ -76,18 +84,23 @@ class Progress:
         if not self._style.terminal:
             return
         if self._targets > 1:
-            waiting = self._targets - self._finished
-            self._write(f"  {self._finished} of {self._targets} targets checked, {waiting} under way {self._elapsed()}")
+            self._write(f"  {self._counted()} {self._elapsed()}")
         elif self._under_way:
             event, since = next(iter(self._under_way.values()))
             passed = time.monotonic() - since
             shown = f" {format_duration(passed)}" if passed >= _LONG else ""
             self._write(f"  {event.name.value:<8} … {event.detail}{shown}")
 
+    def _counted(self) -> str:
+        waiting = self._targets - self._finished
+        return f"{self._finished} of {self._targets} targets checked, {waiting} under way"
+
     def _elapsed(self) -> str:
         return f"({format_duration(time.monotonic() - self._started)})"
 
     def _write(self, text: str) -> None:
-        sys.stderr.write("\r\x1b[K" + clean(redact(text))[: self._style.width - 1])
+        # Asked each time, since a window changes; COLUMNS is no help here, a line that wraps cannot be taken back.
+        columns = columns_of(sys.stderr, trust_environment=False)
+        sys.stderr.write("\r\x1b[K" + cut(clean(redact(text)), columns - 1))
         sys.stderr.flush()
         self._drawn = True

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 
 class TerminatedError(KeyboardInterrupt):
@@ -18,7 +19,17 @@ class TerminatedError(KeyboardInterrupt):
 
 @contextmanager
 def stop_on_terminate() -> Iterator[None]:
-    """Raise TerminatedError in the main thread at the first SIGTERM or SIGHUP while the block runs.
+    """`raise_on_terminate` while the block runs; the handlers before it come back afterwards."""
+    previous = raise_on_terminate()
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before if before is not None else signal.SIG_DFL)
+
+
+def raise_on_terminate() -> dict[int, Any]:
+    """Raise TerminatedError in the main thread at the first SIGTERM or SIGHUP from now on; gives the handlers before.
 
     Later ones are ignored, since they would interrupt the cleaning up that the first one began (a closing terminal sends
     SIGHUP twice); Ctrl-C still does. A signal that is ignored already stays ignored: that is how nohup(1) works. Outside
@@ -27,19 +38,22 @@ def stop_on_terminate() -> Iterator[None]:
     import threading
 
     if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+        return {}
     handler = _once()
-    previous = {
+    return {
         number: signal.signal(number, handler)
         for number in (signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(number) is not signal.SIG_IGN
     }
-    try:
-        yield
-    finally:
-        for number, before in previous.items():
-            signal.signal(number, before if before is not None else signal.SIG_DFL)
+
+
+def ignore_signals() -> None:
+    """For the last instants of a process: the verdict is out, and the exit code must stay what it is.
+
+    Python puts the default handlers back while it shuts down, but leaves ignored signals ignored.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _once() -> Callable[[int, FrameType | None], None]:

@@ -36,6 +36,13 @@ class _Running:
     deadline: Deadline
     stages: list[Stage]
     under_way: StageStarted | None = None
+    # Set by its thread: it has ended, and its report is in the queue, perhaps behind many others.
+    ended: bool = False
+
+    @property
+    def given_up_in(self) -> float:
+        """Seconds until it counts as hung."""
+        return self.deadline.started + self.deadline.seconds + GRACE - time.monotonic()
 
 
 def examine_all(
@@ -45,27 +52,33 @@ def examine_all(
     samples: int,
     on_progress: OnProgress,
     on_tick: Callable[[], None],
+    on_fault: Callable[[BaseException], None] = lambda _: None,
 ) -> Iterator[tuple[int, Examination]]:
     """Examine all targets at once; give (position, examination) as each ends, whatever the order.
 
     `login_timeout` overrides the targets' own (seconds); `on_progress` is called in this thread for each stage,
-    `on_tick` while nothing happens, so that what hangs can be seen to hang.
-    A probe whose driver hangs beyond the deadline is reported as such and left behind in its daemon thread.
+    `on_tick` every TICK seconds, so that what hangs can be seen to hang.
+    A probe whose driver hangs beyond the deadline is reported as such and left behind in its daemon thread. One that
+    fails by our own fault gives an Examination with the finding `internal-error`; `on_fault` gets the exception before.
     """
     reports: queue.SimpleQueue[tuple[int, Event | Examination | BaseException]] = queue.SimpleQueue()
     waiting = list(enumerate(targets))[::-1]
     running: dict[int, _Running] = {}
+    next_tick = time.monotonic() + TICK
     while waiting or running:
         while waiting and len(running) < MOST_AT_ONCE:
             index, target = waiting.pop()
             seconds = login_timeout or target.login_timeout or DEFAULT_LOGIN_TIMEOUT
             running[index] = _Running(target, Deadline.after(seconds), [])
             _start(index, running[index], samples, reports)
+        # Every turn, since the events of the others may leave no pause in which a timeout could strike.
+        yield from _give_up_on_late(running)
+        if time.monotonic() >= next_tick:
+            on_tick()
+            next_tick = time.monotonic() + TICK
         try:
             index, report = reports.get(timeout=min(TICK, _patience(running)))
         except queue.Empty:
-            on_tick()
-            yield from _give_up_on_late(running)
             continue
         if index not in running:
             continue
@@ -76,7 +89,8 @@ def examine_all(
             del running[index]
             yield index, report
         else:
-            raise report
+            on_fault(report)
+            yield index, _own_fault(running.pop(index), report)
 
 
 def _start(
@@ -90,8 +104,10 @@ def _start(
             examine = _probe_of(state.target.product)
             examination = examine(state.target, state.deadline, samples, lambda event: reports.put((index, event)))
         except BaseException as error:  # noqa: BLE001 - carried to the main thread, which alone judges it
+            state.ended = True
             reports.put((index, error))
         else:
+            state.ended = True
             reports.put((index, examination))
 
     threading.Thread(target=work, name=f"probe-{index}", daemon=True).start()
@@ -113,29 +129,43 @@ def _not_yet(target: Target, deadline: Deadline, samples: int, on_event: Callabl
 
 
 def _patience(running: dict[int, _Running]) -> float:
-    return max(0.001, min(state.deadline.remaining for state in running.values()) + GRACE)
+    waits = (state.given_up_in for state in running.values() if not state.ended)
+    return max(0.001, min(waits, default=TICK))
 
 
 def _give_up_on_late(running: dict[int, _Running]) -> Iterator[tuple[int, Examination]]:
-    now = time.monotonic()
     for index, state in list(running.items()):
-        if now < state.deadline.started + state.deadline.seconds + GRACE:
+        if state.ended or state.given_up_in > 0:
             continue
         del running[index]
-        stage = state.under_way.name if state.under_way else StageName.CONNECT
-        endpoint = state.target.endpoints[0]
-        seconds = format_duration(state.deadline.seconds)
-        failure = Failure(
-            "driver-hung", stage, values={"seconds": seconds, "where": endpoint.shown, "host": endpoint.host}
-        )
-        finding = find(failure)
-        stages = (*state.stages, Stage(stage, ok=False, seconds=state.deadline.elapsed, detail=redact(finding.title)))
-        yield (
-            index,
-            Examination(
-                state.target, connected=False, seconds=state.deadline.elapsed, stages=stages, findings=(finding,)
-            ),
-        )
+        values: dict[str, object] = {
+            "seconds": format_duration(state.deadline.seconds),
+            "waited_seconds": round(state.deadline.elapsed, 3),
+        }
+        if state.target.endpoints:
+            endpoint = state.target.endpoints[0]
+            values.update(where=endpoint.shown, host=endpoint.host)
+        yield index, _stopped(state, "driver-hung", values)
+
+
+def _own_fault(state: _Running, error: BaseException) -> Examination:
+    return _stopped(state, "internal-error", {"kind": redact(type(error).__name__)})
+
+
+def _stopped(state: _Running, code: str, values: dict[str, object]) -> Examination:
+    """What is known of a probe that gave no examination itself."""
+    stage = state.under_way.name if state.under_way else StageName.CONNECT
+    finding = find(Failure(code, stage, values=values))
+    seconds = state.deadline.elapsed
+    ended = Stage(stage, ok=False, seconds=seconds, detail=redact(finding.title))
+    return Examination(
+        state.target,
+        connected=False,
+        seconds=seconds,
+        stages=(*state.stages, ended),
+        findings=(finding,),
+        notes=state.target.notes,
+    )
 
 
 def _note(state: _Running, event: Event) -> None:

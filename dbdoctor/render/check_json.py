@@ -10,13 +10,16 @@ from typing import Any
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.finding import Finding
 from dbdoctor.model.server import ServerFacts, Slots
+from dbdoctor.render.clean import clean, clean_lines
 
 SCHEMA = "dbdoctor.check/1"
+# Characters of one text; programs get what people get shortened, but no flood.
+_LONGEST = 20_000
 
 
 def check_json(examination: Examination, *, indent: int | None = None) -> str:
     """One object; with `indent` for people's eyes, else on one line."""
-    return json.dumps(check_object(examination), indent=indent, ensure_ascii=True, default=str)
+    return json.dumps(_cleaned(check_object(examination)), indent=indent, ensure_ascii=True)
 
 
 def check_object(examination: Examination) -> dict[str, Any]:
@@ -62,6 +65,17 @@ def finding_object(finding: Finding) -> dict[str, Any]:
         "fix": finding.fix,
         "command": finding.command,
     }
+
+
+def _cleaned(value: Any, key: str = "") -> Any:
+    """Every text without control and direction characters, so that `jq -r` does no harm; the lines of a command stay."""
+    if isinstance(value, str):
+        return "\n".join(clean_lines(value, _LONGEST)) if key == "command" else clean(value, _LONGEST)
+    if isinstance(value, Mapping):
+        return {clean(str(name)): _cleaned(item, str(name)) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_cleaned(item, key) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float)) else clean(str(value), _LONGEST)
 
 
 def _server(facts: ServerFacts) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.stage import Stage
 from dbdoctor.render.clean import clean, fill
 from dbdoctor.render.finding import by_severity, finding_lines, skipped_lines
-from dbdoctor.render.style import Style
+from dbdoctor.render.style import SEVERITY_COLOUR, Style
 
 
 def stage_lines(stage: Stage, style: Style) -> Iterator[str]:
@@ -82,25 +82,39 @@ def cost_line(examination: Examination) -> str | None:
 
 
 def summary(examination: Examination, style: Style) -> str:
-    """The last line: the target, and what is wrong with it, in words that stand alone."""
+    """The last line: the target, and what is wrong with it, in words that stand alone.
+
+    It is wrapped on a terminal only: elsewhere `tail -1` and grep are to find it whole.
+    """
+    word, colour, rest = _verdict(examination)
+    return _wrapped(f"{word}: {rest}", style).replace(word, style.paint(word, colour, bold=True), 1)
+
+
+def _wrapped(text: str, style: Style) -> str:
+    return fill(text, style.width, "  ", "") if style.terminal else text
+
+
+def _verdict(examination: Examination) -> tuple[str, str, str]:
+    """(word, colour, all the rest)."""
     shown = clean(examination.target.profile or examination.target.shown, 120)
     took = format_duration(examination.seconds)
     if not examination.connected:
         codes = ", ".join(f.code for f in examination.findings if f.severity is Severity.ERROR)
-        return f"{style.severity('error', 'cannot be used')}: {shown} [{codes}] after {took}"
+        return "cannot be used", SEVERITY_COLOUR["error"], f"{shown} [{codes}] after {took}"
     count = _counted(examination)
     if count:
         worst = (examination.worst or Severity.INFO).value
-        return f"{style.severity(worst, 'reachable')}: {shown}, {count} in {took}"
-    return f"{style.paint('healthy', 'green', bold=True)}: {shown} in {took}"
+        return "reachable", SEVERITY_COLOUR[worst], f"{shown}, {count} in {took}"
+    return "healthy", "green", f"{shown} in {took}"
 
 
-def fleet_summary(examinations: Sequence[Examination], seconds: float) -> str:
+def fleet_summary(examinations: Sequence[Examination], seconds: float, style: Style) -> str:
     """The last line for several targets."""
     down = sum(not examination.connected for examination in examinations)
     bad = sum(examination.connected and _judged(examination) for examination in examinations)
     well = len(examinations) - down - bad
-    return f"{len(examinations)} targets: {well} healthy, {bad} with findings, {down} unreachable, in {format_duration(seconds)}"
+    counts = f"{well} healthy, {bad} with findings, {down} unreachable"
+    return _wrapped(f"{len(examinations)} targets: {counts}, in {format_duration(seconds)}", style)
 
 
 def _judged(examination: Examination) -> bool:
@@ -132,10 +146,12 @@ def _timeouts(facts: ServerFacts) -> str:
 def fleet_lines(examination: Examination, style: Style) -> Iterator[str]:
     """One of several targets: a line when it is well, else with what is wrong with it."""
     yield summary(examination, style)
+    narrower = style._replace(width=style.width - 2)
     if not examination.connected:
         for stage in examination.stages:
             if not stage.ok:
                 yield from stage_lines(stage, style)
     for finding in by_severity(examination.findings):
         if finding.severity is not Severity.INFO:
-            yield from (f"  {line}" for line in finding_lines(finding, style))
+            for block in finding_lines(finding, narrower):
+                yield from (f"  {line}" for line in block.split("\n"))

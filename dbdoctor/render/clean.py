@@ -23,6 +23,20 @@ def clean_lines(text: str, most: int = 2000) -> list[str]:
     return [clean(line, most) for line in text.split("\n")]
 
 
+def cut(text: str, columns: int) -> str:
+    """As much of `text` as fits into `columns` of a terminal, where East Asian wide letters take two."""
+    if text.isascii():
+        return text[: max(0, columns)]
+    from unicodedata import combining, east_asian_width
+
+    taken = 0
+    for position, letter in enumerate(text):
+        taken += 0 if combining(letter) else 2 if east_asian_width(letter) in "WF" else 1
+        if taken > columns:
+            return text[:position]
+    return text
+
+
 def fill(text: str, width: int, indent: str, first: str | None = None) -> str:
     """A paragraph wrapped at `width`; a word longer than that is left whole, so that it can be copied."""
     return textwrap.fill(

@@ -37,7 +37,7 @@ def skipped_lines(skipped: Skipped, style: Style) -> Iterator[str]:
     text = fill(f"{head} {clean(skipped.reason)}", style.width, "  ", "")
     yield text.replace(head, style.paint(head, bold=True), 1)
     if skipped.help:
-        yield f"  help: {clean(skipped.help)}"
+        yield fill(clean(skipped.help), style.width, "        ", "  help: ")
 
 
 def by_severity(findings: tuple[Finding, ...]) -> list[Finding]:

@@ -6,10 +6,9 @@ Colour only repeats what a word says (https://no-color.org, https://force-color.
 from __future__ import annotations
 
 import os
-import shutil
 from typing import NamedTuple, TextIO
 
-_SEVERITY = {"error": "red", "warning": "yellow", "info": "cyan"}
+SEVERITY_COLOUR = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 
 class Style(NamedTuple):
@@ -23,7 +22,7 @@ class Style(NamedTuple):
     def of(cls, stream: TextIO, *, no_color: bool = False) -> Style:
         """What suits this stream."""
         terminal = stream.isatty()
-        width = shutil.get_terminal_size((80, 24)).columns if terminal else 80
+        width = columns_of(stream) if terminal else 80
         return cls(
             _wants_colour(terminal=terminal, no_color=no_color),
             max(40, min(width, 120)),
@@ -40,7 +39,18 @@ class Style(NamedTuple):
 
     def severity(self, severity: str, text: str) -> str:
         """`text` in the colour of an error, a warning or a note."""
-        return self.paint(text, _SEVERITY.get(severity), bold=True)
+        return self.paint(text, SEVERITY_COLOUR.get(severity), bold=True)
+
+
+def columns_of(stream: TextIO, *, trust_environment: bool = True) -> int:
+    """How wide the terminal behind this stream is: as COLUMNS says, else as it says itself, else 80."""
+    said = os.environ.get("COLUMNS", "")
+    told = int(said) if said.isdecimal() and len(said) < 6 else 0
+    try:
+        real = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        real = 0
+    return ((told or real) if trust_environment else (real or told)) or 80
 
 
 def _wants_colour(*, terminal: bool, no_color: bool) -> bool:

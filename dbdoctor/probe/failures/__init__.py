@@ -19,6 +19,10 @@ from dbdoctor.probe.failures.entry import Entry
 FIELDS = ("network", "protocol", "tls", "login", "capacity", "availability", "pooler", "client")
 
 
+# Written for people; a program finds the figure under `waited_seconds`, and the rest in keys of its own.
+_WORDS_ONLY = frozenset({"rows", "seconds", "where", "reason"})
+
+
 @functools.cache
 def catalogue() -> Mapping[str, Entry]:
     """Every failure by its code."""
@@ -35,7 +39,7 @@ def find(failure: Failure, *, severity: Severity = Severity.ERROR) -> Finding:
     values = _Values({key: value for key, value in failure.values.items() if value not in (None, "")})
     rows = [f"said: {failure.cause}"] if failure.cause else []
     rows += [str(row) for row in failure.values.get("rows", ())]  # type: ignore[attr-defined]
-    evidence: dict[str, Any] = {key: value for key, value in failure.values.items() if key != "rows"}
+    evidence: dict[str, Any] = {key: value for key, value in failure.values.items() if key not in _WORDS_ONLY}
     evidence.update(stage=failure.stage.value, sqlstate=failure.sqlstate, said=failure.cause)
     return Finding(
         code=failure.code,

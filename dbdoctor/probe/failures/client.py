@@ -77,4 +77,11 @@ ENTRIES = (
         "PostgreSQL targets are checked in full.",
         "check a PostgreSQL target, or wait for the version that has it",
     ),
+    Entry(
+        "internal-error",
+        "dbdoctor itself failed ({kind}); this is a fault of dbdoctor, not of your database",
+        "a part of dbdoctor ended where it must not; what it says of this target is not to be relied on",
+        "Of the database it tells nothing, good or bad. Other targets of the same run are not affected.",
+        "run it again with `--debug` and report what it prints; passwords are masked in it",
+    ),
 )

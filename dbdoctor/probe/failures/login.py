@@ -82,7 +82,7 @@ ENTRIES = (
         "{user} may not connect to the database {database}",
         "the role lacks CONNECT on this database (it was revoked from PUBLIC)",
         "The server's words: `permission denied for database`, detail `User does not have CONNECT privilege`.",
-        "grant it",
+        "let an administrator grant it",
         'GRANT CONNECT ON DATABASE "{database}" TO "{user}";',
     ),
     Entry(
