@@ -101,6 +101,7 @@ class Progress:
     def _write(self, text: str) -> None:
         # Asked each time, since a window changes; COLUMNS is no help here, a line that wraps cannot be taken back.
         columns = columns_of(sys.stderr, trust_environment=False)
+        # Before it is drawn: a signal may strike in between, and a line too many is better cleared than one too few.
+        self._drawn = True
         sys.stderr.write("\r\x1b[K" + cut(clean(redact(text)), columns - 1))
         sys.stderr.flush()
-        self._drawn = True
