@@ -47,9 +47,10 @@ def explain(
     wanted = pages if code is None else {code: pages[code]}
     if json_wanted or output is options.Format.JSON:
         import json
-        from dataclasses import asdict
 
-        print(json.dumps({"schema": "dbdoctor.explain/1", "pages": [asdict(wanted[name]) for name in sorted(wanted)]}))
+        print(
+            json.dumps({"schema": "dbdoctor.explain/1", "pages": [wanted[name]._asdict() for name in sorted(wanted)]})
+        )
         return
     style = Style.of(sys.stdout, no_color=no_color)
     for line in list_lines(pages, style) if code is None else page_lines(pages[code], style):

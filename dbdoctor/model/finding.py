@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Severity(str, Enum):
@@ -42,8 +42,7 @@ class Finding:
     sessions: tuple[Mapping[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(NamedTuple):
     """A rule that could not look. *Could not look* is never *healthy*: it is shown, with the help that would let it see."""
 
     rule: str
@@ -51,8 +50,7 @@ class Skipped:
     help: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """The page behind a code (`dbdoctor explain CODE`): what it means, why it matters, what to do. Markdown-free text."""
 
     code: str

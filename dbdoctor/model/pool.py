@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class PoolSettings:
+class PoolSettings(NamedTuple):
     """The pool of one process, as declared in a config file or read from a live engine; None is "not known".
 
     Durations are seconds. `pool_recycle` is -1 when connections are never recycled (SQLAlchemy's default).

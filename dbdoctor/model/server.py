@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(NamedTuple):
     """Something that could not be read: what, why, and the GRANT that would let us."""
 
     what: str
@@ -16,8 +15,7 @@ class Missing:
     help: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Slots:
+class Slots(NamedTuple):
     """How many sessions the server admits. `limit` in all, `reserved` what ordinary users cannot have.
 
     `used` counts every session that takes a slot, ours included; `free` is what an ordinary user can still have.
@@ -41,8 +39,7 @@ class Slots:
         return self.used / usable if usable > 0 else 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLimit:
+class ConnectionLimit(NamedTuple):
     """A limit of its own for this role or this database."""
 
     of: str
@@ -51,8 +48,7 @@ class ConnectionLimit:
     used: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Pooler:
+class Pooler(NamedTuple):
     """A pooler between us and the server. `mode` is session, transaction, statement, or None when not known."""
 
     name: str

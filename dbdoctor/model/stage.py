@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from dbdoctor.model.finding import Finding
 
@@ -18,8 +19,7 @@ class StageName(str, Enum):
     QUERY = "query"
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """One stage that ended. `seconds` is its wall time; `lines` are further details, one an address or fact."""
 
     name: StageName
@@ -29,8 +29,7 @@ class Stage:
     lines: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StageStarted:
+class StageStarted(NamedTuple):
     """A stage that is under way, so that it is seen while it hangs."""
 
     name: StageName
@@ -51,8 +50,7 @@ class Failure:
     values: dict[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(NamedTuple):
     """What connecting costs: one login and one round trip a sample, seconds, in the order measured."""
 
     logins: tuple[float, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.secret import Secret
@@ -17,8 +18,7 @@ class Product(str, Enum):
     SQLSERVER = "mssql"
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """One host of a target. `host` starting with `/` or `@` is a unix socket's directory, as libpq has it.
 
     `address` is libpq's `hostaddr`: where to connect without asking the resolver; `host` then only names the certificate.
@@ -84,8 +84,7 @@ class Target:
         return f"{self.product.value}://{user}{hosts}{database}"
 
 
-@dataclass(frozen=True, slots=True)
-class TargetWarning:
+class TargetWarning(NamedTuple):
     """Something in what the user wrote does not do what it says; becomes a finding of this code.
 
     `subject` is the word it is about (`timeout`), `remedy` what to write instead (`connect_timeout`).

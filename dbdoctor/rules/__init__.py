@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 from dbdoctor.model.finding import Finding, Page, Skipped
@@ -46,9 +47,9 @@ def pages() -> dict[str, Page]:
 
 
 def _rules() -> Iterator[ModuleType]:
-    import pkgutil
-
-    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+    # `pkgutil` would cost half a millisecond of every check.
+    names = [file.stem for file in Path(__file__).parent.iterdir() if file.suffix == ".py"]
+    for name in sorted(names):
         if not name.startswith("_"):
             yield importlib.import_module(f"{__name__}.{name}")
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from dbdoctor.errors import ConfigError
+from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.secret import Secret
-from dbdoctor.model.target import Endpoint, Target
+from dbdoctor.model.target import Endpoint, Target, TargetWarning
 from dbdoctor.targets.config_files import shown
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
@@ -105,10 +106,12 @@ def _walk(value: Any, change: Callable[[str], str]) -> Any:
         return Secret(change(value.reveal()))
     if isinstance(value, Mapping):
         return {key: _walk(item, change) for key, item in value.items()}
+    if isinstance(value, Endpoint):
+        return Endpoint._make(_walk(item, change) for item in value)
+    if isinstance(value, PoolSettings | TargetWarning):
+        return value  # a warning is shown: what a token stands for must not come into it
     if isinstance(value, tuple):
         return tuple(_walk(item, change) for item in value)
-    if isinstance(value, Endpoint):
-        return Endpoint(*(_walk(getattr(value, item.name), change) for item in fields(value)))
     return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,7 @@ def _pool(values: Mapping[str, Any], live: PoolSettings | None) -> PoolSettings 
     declared = {key: values[key] for key in POOL_KEYS if key in values}
     if live is None:
         return PoolSettings(**declared) if declared else None
-    known = {item.name: getattr(live, item.name) for item in fields(live)}
+    known = live._asdict()
     return PoolSettings(**{**declared, **{key: value for key, value in known.items() if value is not None}})
 
 

@@ -16,16 +16,16 @@ from dbdoctor.targets.dialects import DIALECTS
 LONGEST = 32_768
 """How many characters a DSN may have; dbdoctor's own judgement, well above what certificates' paths and options need."""
 
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
-_FILE_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\|[./~]|.*\.(db|sqlite3?|toml|ya?ml|env|ini|json|txt)\Z")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z_]{0,20})(\+[A-Za-z_]\w{0,20})?://")
-_SHAPE = re.compile(r"\w[\w+.-]*://|jdbc:|\s*[A-Za-z_][\w. -]*=", re.IGNORECASE)
-_PASSWORD = re.compile(
-    r"(?:password|passwd|pwd|psw|_secret|_key)\s*=\s*('(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|\{(?:[^}]|\}\})*\}|[^&;\s]*)",
-    re.IGNORECASE,
+# Patterns that most DSNs never need are compiled when they are used.
+_CONTROL = r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]"
+_FILE_PATH = r"[A-Za-z]:[\\/]|\\\\|[./~]|.*\.(db|sqlite3?|toml|ya?ml|env|ini|json|txt)\Z"
+_SCHEME = r"([A-Za-z][A-Za-z_]{0,20})(\+[A-Za-z_]\w{0,20})?://"
+_SHAPE = r"(?i)\w[\w+.-]*://|jdbc:|\s*[A-Za-z_][\w. -]*="
+_TELLING_NAME = (
+    r"(?i)(?:password|passwd|pwd|psw|_secret|_key)\s*=\s*('(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|\{(?:[^}]|\}\})*\}|[^&;\s]*)"
 )
 # What a shell or an `.env` file has before the DSN.
-_BEFORE_DSN = re.compile(r"['\"]|(?:export )?[A-Z][A-Z0-9_]*=['\"]?(?:postgres(?:ql)?|mssql|jdbc)[+:]")
+_BEFORE_DSN = r"(?:export )?[A-Z][A-Z0-9_]*=['\"]?(?:postgres(?:ql)?|mssql|jdbc)[+:]"
 _FORMS = (
     "write `postgresql://user:password@host:5432/database`, or see the README for the other forms: libpq, SQLAlchemy, ODBC, "
     "ADO.NET, JDBC"
@@ -34,7 +34,7 @@ _FORMS = (
 
 def looks_like_dsn(text: str) -> bool:
     """Whether this is meant as a DSN, well-formed or not, rather than as a profile's name or a `module:attribute`."""
-    return "://" in text or _SHAPE.match(text) is not None
+    return "://" in text or re.match(_SHAPE, text) is not None
 
 
 def parse_dsn(text: str, *, environment: Mapping[str, str] | None = None) -> Target:
@@ -62,7 +62,7 @@ def parse_dsn(text: str, *, environment: Mapping[str, str] | None = None) -> Tar
 
 
 def _read(dsn: str) -> Target:
-    if _BEFORE_DSN.match(dsn):
+    if dsn.startswith(("'", '"')) or ("=" in dsn and re.match(_BEFORE_DSN, dsn)):
         raise UsageError(
             "the target has quotation marks or a variable's name before the DSN",
             help="give the DSN alone; where it comes from an `.env` file, take the quotation marks off there",
@@ -82,7 +82,7 @@ def _guard(text: str) -> None:
         raise UsageError(f"the target has {len(text)} characters, and no DSN has more than {LONGEST}", help=_FORMS)
     if "\0" in text:
         raise UsageError("the target has a NUL byte in it", help=_FORMS)
-    if _CONTROL.search(text.strip("\r\n")):
+    if not text.isprintable() and re.search(_CONTROL, text.strip("\r\n")):
         raise UsageError(
             "the target has a line break or another control character in it", help="a DSN is one line of text"
         )
@@ -93,7 +93,7 @@ def _guard(text: str) -> None:
 
 
 def _not_recognised(dsn: str) -> UsageError:
-    scheme = _SCHEME.match(dsn)
+    scheme = re.match(_SCHEME, dsn)
     if "://" in dsn:
         named = f"`{scheme[1].lower()}://` is not" if scheme else "this is not the URL of"
         products = "a product that dbdoctor knows" if scheme else "a database that dbdoctor knows"
@@ -101,7 +101,7 @@ def _not_recognised(dsn: str) -> UsageError:
             f"{named} {products}",
             help="PostgreSQL (`postgresql://`) and SQL Server (`mssql+pyodbc://`) are supported",
         )
-    if _FILE_PATH.match(dsn) and "=" not in dsn:
+    if re.match(_FILE_PATH, dsn) and "=" not in dsn:
         return UsageError("this looks like a file's path, not like a DSN", help=_FORMS)
     return UsageError("this is not a DSN in any dialect that dbdoctor knows", help=_FORMS)
 
@@ -116,7 +116,7 @@ def _probable_secrets(dsn: str) -> Iterator[str]:
         if not any(letter in raw for letter in "/?="):
             yield raw
             yield unquote(raw)
-    for match in _PASSWORD.finditer(dsn):
+    for match in re.finditer(_TELLING_NAME, dsn) if "=" in dsn else ():
         raw = match[1]
         yield from (raw, unquote(raw))
         if raw[:1] in ("'", '"', "{"):

@@ -47,7 +47,7 @@ def facts(
 ) -> ServerFacts:
     if used is not None:
         assert HEALTHY.slots
-        other["slots"] = replace(HEALTHY.slots, used=used)
+        other["slots"] = HEALTHY.slots._replace(used=used)
     if "host" in other:
         extra = {"client_address": other.pop("host"), **(extra or {})}
     return replace(

@@ -76,7 +76,7 @@ def _endpoint(end: Endpoint) -> Endpoint:
     host = end.host or None
     if host is None and end.address is None:
         host = _default_host(port)
-    return replace(end, host=host, port=port)
+    return end._replace(host=host, port=port)
 
 
 def _default_host(port: int) -> str:

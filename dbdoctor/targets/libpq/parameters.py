@@ -6,11 +6,10 @@ Source: PQconninfoOptions of libpq 17 and 18 (fe-connect.c), compared by a test 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One connection parameter. `since` is the libpq major version that brought it, 0 for "before 13".
 
     `choices` are the words it takes; `integer` says that it takes a 32-bit whole number; `secret` that it never prints.

@@ -8,8 +8,8 @@ from __future__ import annotations
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from dbdoctor.model.secret import remember
 from dbdoctor.model.target import Endpoint, Target
@@ -20,8 +20,7 @@ _DEFAULT_SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108 (lib
 _LARGEST = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class PassfileState:
+class PassfileState(NamedTuple):
     """What there is to know of the password file. `path` is None when there is no home directory to look in.
 
     `permissions_too_open`: group or others have access, so libpq ignores it. `matches`: a line in it is for this target.
