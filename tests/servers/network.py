@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from tests.servers.workspace import free_port, installed, is_root, library_path, workspace
+from tests.servers.workspace import free_port, installed, is_root, workspace
 
 # The kernel itself refuses a TCP connection to a multicast address: ENETUNREACH, and no packet is sent.
 UNREACHABLE = "224.0.0.1"
@@ -132,7 +132,6 @@ def private_network(
     """
     assert resolver != "refusing", "use private_names"
     program = installed("ip")
-    variables = " ".join(f"{name}={value}" for name, value in library_path(program).items())
     network = [
         "ip link set lo up",
         # What leaves void0 reaches void1, where nobody takes it.
@@ -143,7 +142,7 @@ def private_network(
         "ip route add unreachable 198.51.100.0/24",
     ]
     names = _bind_script(hosts or {}, SILENT_HOST if resolver == "silent" else None)
-    yield _prefix(" && ".join([*(f"{variables} {program}{line[2:]}" for line in network), names]), network=True)
+    yield _prefix(" && ".join([*(f"{program}{line[2:]}" for line in network), names]), network=True)
 
 
 def has_ipv6() -> bool:

@@ -70,14 +70,6 @@ def installed(program: str) -> str:
     return path
 
 
-def library_path(program: str | Path) -> dict[str, str]:
-    """What a program from `debian_root` needs in its environment to find its libraries."""
-    if not (CACHE / "debian").exists() or not str(program).startswith(str(debian_root())):
-        return {}
-    libraries = sorted(path for path in debian_root().glob("**/lib/*-linux-gnu*") if path.is_dir())
-    return {"LD_LIBRARY_PATH": ":".join(map(str, libraries))}
-
-
 def _make_root() -> Path:
     # A socket's path has at most 107 bytes, and the server's user must be able to reach it.
     place = Path(tempfile.gettempdir()).resolve()
@@ -153,7 +145,7 @@ class Workspace:
         """Runs a command to its end as the servers' user; its output, or AssertionError with it."""
         done: subprocess.CompletedProcess[str] = subprocess.run(
             [str(part) for part in argv],
-            env={**self.environment(), **library_path(argv[0]), **(env or {})},
+            env={**self.environment(), **(env or {})},
             cwd=self.root,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -172,7 +164,7 @@ class Workspace:
         with log.open("ab") as output:
             process: subprocess.Popen[bytes] = subprocess.Popen(
                 [str(part) for part in argv],
-                env={**self.environment(), **library_path(argv[0]), **(env or {})},
+                env={**self.environment(), **(env or {})},
                 cwd=cwd or self.root,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
