@@ -88,7 +88,7 @@ def _look_up_at_once(endpoint: Endpoint) -> Resolution:
     host = endpoint.address or endpoint.host or "localhost"
     flags = 0 if needs_resolver(endpoint) else socket.AI_NUMERICHOST  # what is no name must never wait for a resolver
     try:
-        answers = socket.getaddrinfo(host, endpoint.port, type=socket.SOCK_STREAM, flags=flags)
+        answers = socket.getaddrinfo(_encoded(host), endpoint.port, type=socket.SOCK_STREAM, flags=flags)
     except socket.gaierror as error:
         return Resolution(endpoint, error=(error.errno or 0, error.strerror or ""), seconds=time.monotonic() - started)
     except (UnicodeError, OSError, ValueError) as error:
@@ -96,6 +96,12 @@ def _look_up_at_once(endpoint: Endpoint) -> Resolution:
     unique = dict.fromkeys((family, sockaddr) for family, _, _, _, sockaddr in answers)
     addresses = tuple(Address(endpoint, family, sockaddr) for family, sockaddr in unique)
     return Resolution(endpoint, addresses, seconds=time.monotonic() - started)
+
+
+def _encoded(host: str) -> str | bytes:
+    """An ordinary name as bytes: from a text, Python would load its tables of international names, at 2 ms."""
+    ordinary = host.isascii() and len(host) < 64 and all(host.removesuffix(".").split("."))
+    return host.encode("ascii") if ordinary else host
 
 
 def _is_numeric(host: str) -> bool:

@@ -52,7 +52,7 @@ def password_file(target: Target) -> Finding | None:
     """A warning when libpq will silently ignore the password file that this target needs."""
     if target.password is not None:
         return None
-    from dbdoctor.targets.libpq import passfile
+    from dbdoctor.targets.libpq.password_file import passfile
 
     state = passfile(target, os.environ)
     if not (state.exists and state.permissions_too_open):

@@ -11,8 +11,12 @@ from psycopg2 import _psycopg
 from dbdoctor.errors import UsageError
 from dbdoctor.model.secret import redact
 from dbdoctor.model.target import Target
-from dbdoctor.targets.libpq import KNOWN_PARAMETERS, complete, passfile, suggest, to_options, to_target
+from dbdoctor.targets.libpq.defaults import complete
 from dbdoctor.targets.libpq.home import operating_system_user
+from dbdoctor.targets.libpq.names import suggest
+from dbdoctor.targets.libpq.options import to_options, to_target
+from dbdoctor.targets.libpq.parameters import KNOWN_PARAMETERS
+from dbdoctor.targets.libpq.password_file import passfile
 from dbdoctor.targets.parse import parse_dsn
 
 
@@ -53,11 +57,13 @@ def test_the_table_is_what_the_installed_libpq_says():
 )
 def test_every_variable_is_read_and_gives_way_to_the_dsn(name):
     parameter = KNOWN_PARAMETERS[name]
-    value = "md5" if name == "require_auth" else parameter.choices[-1] if parameter.choices else "7"
+    value = {"require_auth": "md5", "hostaddr": "10.0.0.7"}.get(
+        name, parameter.choices[-1] if parameter.choices else "7"
+    )
     assert parameter.environment
     options = to_options(read("fallback_application_name=x", **{parameter.environment: value}))
     assert options[name] == value
-    other = {"sslmode": "disable", "port": "8", "connect_timeout": "8", "require_auth": "!md5"}.get(
+    other = {"sslmode": "disable", "port": "8", "connect_timeout": "8", "require_auth": "!md5", "hostaddr": "::1"}.get(
         name, parameter.choices[0] if parameter.choices else "8"
     )
     assert to_options(read(f"{name}={other}", **{parameter.environment: value}))[name] == other

@@ -11,11 +11,12 @@ from dataclasses import replace
 from dbdoctor.errors import UsageError
 from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.target import Product, Target
-from dbdoctor.targets import libpq
 from dbdoctor.targets.dialects.shared import convert, sqlserver
 from dbdoctor.targets.dialects.shared.ado_keywords import NPGSQL, SQLCLIENT, plain
 from dbdoctor.targets.dialects.shared.collect import Collector, probed_through
 from dbdoctor.targets.dialects.shared.pairs import has_semicolon, quoted_pairs
+from dbdoctor.targets.libpq import options as libpq
+from dbdoctor.targets.libpq.parameters import KNOWN_PARAMETERS
 
 NAME = "ADO.NET connection string"
 
@@ -56,7 +57,7 @@ def _is_libpq(text: str) -> bool:
         names = [name for name, _ in read_pairs(text)]
     except UsageError:
         return False
-    return len(names) > 1 and all(name in libpq.KNOWN_PARAMETERS for name in names)
+    return len(names) > 1 and all(name in KNOWN_PARAMETERS for name in names)
 
 
 def _npgsql(pairs: list[tuple[str, str]]) -> Target:

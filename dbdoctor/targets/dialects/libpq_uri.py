@@ -18,9 +18,9 @@ from dbdoctor.targets.libpq.options import to_target
 
 NAME = "libpq URI"
 
-_SCHEME = re.compile(r"postgres(ql)?://", re.IGNORECASE)
+_SCHEMES = ("postgresql://", "postgres://")
 # SQLAlchemy's own pattern for a host with a port in `?host=`.
-_HOST_AND_PORT = re.compile(r"([A-Za-z0-9.-]*):([0-9]*)", re.ASCII)
+_HOST_AND_PORT = r"(?a)([A-Za-z0-9.-]*):([0-9]*)"
 
 
 def _ssl(_name: str, value: str) -> str:
@@ -37,7 +37,7 @@ _LIBPQ = Driver(None, own={"ssl": ("sslmode", convert.same)}, takes_libpq=True)
 
 def recognises(text: str) -> bool:
     """Whether this is a URL of PostgreSQL's own scheme."""
-    return _SCHEME.match(text) is not None
+    return text[:13].lower().startswith(_SCHEMES)
 
 
 def read(text: str) -> Target:
@@ -72,7 +72,7 @@ def collect_url(url: Url, query: Sequence[tuple[str, str]], collector: Collector
 
 def _query_hosts(values: list[str], *, has_port: bool) -> dict[str, str]:
     """`host=a,b` as libpq has it, or `host=a:1&host=b:2` as SQLAlchemy has it."""
-    matched = [_HOST_AND_PORT.fullmatch(value) for value in values]
+    matched = [re.fullmatch(_HOST_AND_PORT, value) for value in values]
     if (len(values) == 1 and matched[0] is None) or has_port:
         return {"host": ",".join(values)}
     options = {"host": ",".join(match[1] if match else value for match, value in zip(matched, values, strict=True))}

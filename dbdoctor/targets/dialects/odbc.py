@@ -11,12 +11,13 @@ from collections.abc import Mapping
 
 from dbdoctor.errors import UsageError
 from dbdoctor.model.target import Product, Target
-from dbdoctor.targets import libpq
 from dbdoctor.targets.dialects.libpq_keyvalue import read_pairs
 from dbdoctor.targets.dialects.shared import convert
 from dbdoctor.targets.dialects.shared.collect import Collector, Driver, probed_through
 from dbdoctor.targets.dialects.shared.pairs import braced_pairs
 from dbdoctor.targets.dialects.shared.sqlserver import ODBC_KEYWORDS, to_target
+from dbdoctor.targets.libpq import options as libpq
+from dbdoctor.targets.libpq.parameters import KNOWN_PARAMETERS
 
 NAME = "ODBC connection string"
 
@@ -107,7 +108,7 @@ def _postgresql(pairs: list[tuple[str, str]], dialect: str) -> Target:
             options.update(read_pairs(value))
         else:
             collector.take(name, value)
-    if any(name not in libpq.KNOWN_PARAMETERS for name in options):
+    if any(name not in KNOWN_PARAMETERS for name in options):
         raise UsageError("`pqopt` has a parameter that libpq does not know")
     notes = (probed_through("psqlODBC", "psycopg2"),)
     base = Target(Product.POSTGRESQL, (), dialect=dialect, driver="psqlODBC", notes=notes)

@@ -12,9 +12,9 @@ from dbdoctor.errors import UsageError
 from dbdoctor.targets.libpq.parameters import KNOWN_PARAMETERS, SSL_MODES
 
 # pqParseIntParam: strtol with white space around, within a C int.
-_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,10}\s*", re.ASCII)
-_PORT = re.compile(r"\s*[0-9]{1,5}\s*", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_INTEGER = r"(?a)\s*[+-]?[0-9]{1,10}\s*"
+_PORT = r"(?a)\s*[0-9]{1,5}\s*"
+_CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 _AUTH_METHODS = ("password", "md5", "gss", "sspi", "scram-sha-256", "none", "oauth")
 _WORDS_IN_ANY_CASE = ("ssl_min_protocol_version", "ssl_max_protocol_version")
 
@@ -42,7 +42,7 @@ def _check_one(name: str, value: str, source: str | None) -> None:
     where = f" in {source}" if source else ""
     if parameter is None:
         return
-    if not parameter.secret and _CONTROL.search(value):
+    if not parameter.secret and _has_control(value):
         raise UsageError(f"the value of `{name}`{where} has a control character in it")
     if not value:
         return
@@ -64,6 +64,10 @@ def _check_one(name: str, value: str, source: str | None) -> None:
         )
 
 
+def _has_control(text: str) -> bool:
+    return not text.isprintable() and re.search(_CONTROL, text) is not None
+
+
 def _is_address(text: str) -> bool:
     if not text:
         return True
@@ -77,7 +81,7 @@ def _is_address(text: str) -> bool:
 
 
 def _is_integer(value: str) -> bool:
-    return _INTEGER.fullmatch(value) is not None and -(2**31) <= int(value) < 2**31
+    return re.fullmatch(_INTEGER, value) is not None and -(2**31) <= int(value) < 2**31
 
 
 def _check_require_auth(value: str, where: str) -> None:
@@ -93,7 +97,7 @@ def port_number(text: str) -> int | None:
     """The port that this text names, None for an empty one. Raises UsageError, which does not quote the text."""
     if not text.strip():
         return None
-    if not _PORT.fullmatch(text) or not 1 <= int(text) <= 65535:
+    if not re.fullmatch(_PORT, text) or not 1 <= int(text) <= 65535:
         raise UsageError(
             "the port is not a number from 1 to 65535",
             help="write the port after the host: `db1:5432`; if it was meant as a password, write `user:password@host`, "
@@ -104,7 +108,7 @@ def port_number(text: str) -> int | None:
 
 def check_host(host: str) -> None:
     """Raise UsageError when this cannot be a host name, an address, or a socket directory (`/` or `@` first)."""
-    if _CONTROL.search(host):
+    if _has_control(host):
         raise UsageError("the host has a control character in it")
     if host[:1] in ("/", "@"):
         return

@@ -21,7 +21,7 @@ _SYSTEM_DIRECTORIES = (
     "/usr/local/etc/postgresql",
     "/usr/local/pgsql/etc",
 )
-_PLAIN_NAME = re.compile(r"[A-Za-z_-]{1,40}")
+_PLAIN_NAME = r"[A-Za-z_-]{1,40}"
 
 
 def read_service(options: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
@@ -48,7 +48,7 @@ def read_service(options: Mapping[str, str], environment: Mapping[str, str]) -> 
         found = _section(file, name) if file.is_file() else None
         if found is not None:
             return found
-    shown = f"`{name}` " if _PLAIN_NAME.fullmatch(name) else ""
+    shown = f"`{name}` " if re.fullmatch(_PLAIN_NAME, name) else ""
     raise UsageError(
         f"the service {shown}is not defined in any service file",
         help="add a section of its name to `~/.pg_service.conf`, or name another file in `PGSERVICEFILE`",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from dbdoctor.model.target import TargetWarning
 from dbdoctor.targets.dialects.shared.convert import Convert
@@ -12,7 +13,7 @@ from dbdoctor.targets.libpq.names import suggest
 from dbdoctor.targets.libpq.parameters import KNOWN_PARAMETERS
 
 # A name without digits, and not too long: such as no password should be.
-_QUOTABLE = re.compile(r"[A-Za-z_]{1,40}")
+_QUOTABLE = r"[A-Za-z_]{1,40}"
 _ODBC_SECRETS = frozenset({"PWD", "KeystoreSecret"})
 UNNAMED = "a parameter that libpq does not know"
 """What a warning is about when the name itself may be a piece of a password."""
@@ -22,8 +23,7 @@ def _as_written(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
-class Driver:
+class Driver(NamedTuple):
     """What one driver calls its options. `own` maps a key (see `key`) to libpq's name and how to convert the value.
 
     `accepted` are its options that mean nothing to libpq. `takes_libpq`: it takes libpq's names as well. `strict`: it
@@ -31,7 +31,7 @@ class Driver:
     """
 
     name: str | None
-    own: Mapping[str, tuple[str, Convert]] = field(default_factory=dict)
+    own: Mapping[str, tuple[str, Convert]] = MappingProxyType({})
     accepted: frozenset[str] = frozenset()
     takes_libpq: bool = False
     strict: bool = True
@@ -81,7 +81,7 @@ class Collector:
 
     def _unknown(self, name: str) -> None:
         """After a password the name may be its second half (`password=ab&cd`), so it is not quoted then."""
-        quotable = not self._secret_seen and _QUOTABLE.fullmatch(name) is not None
+        quotable = not self._secret_seen and re.fullmatch(_QUOTABLE, name) is not None
         if not self.driver.strict:
             self.skipped.append(name if quotable else "")
         elif quotable:

@@ -11,7 +11,7 @@ from dbdoctor.errors import UsageError
 Convert = Callable[[str, str], str | None]
 """Takes the option's name (for an error) and its value; gives libpq's value, or None when there is nothing to set."""
 
-_NUMBER = re.compile(r"\s*[0-9]{1,9}(\.[0-9]{1,9})?\s*", re.ASCII)
+_NUMBER = r"(?a)\s*[0-9]{1,9}(\.[0-9]{1,9})?\s*"
 _BOOLEANS = {
     "true": True,
     "yes": True,
@@ -99,6 +99,6 @@ def boolean(name: str, value: str) -> bool:
 
 
 def _number(name: str, value: str) -> float:
-    if not _NUMBER.fullmatch(value):
+    if not re.fullmatch(_NUMBER, value):
         raise UsageError(f"`{name}` must be a number")
     return float(value)

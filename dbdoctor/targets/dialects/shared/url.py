@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dbdoctor.errors import UsageError
 from dbdoctor.targets.dialects.shared.percent import decode
 
-_SHAPE = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9]*)(?:\+(?P<driver>\w+))?://(?P<rest>.*)", re.DOTALL)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:\+(?P<driver>\w+))?://")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Url:
+class Url(NamedTuple):
     """A URL in pieces, decoded; `hosts` and `ports` are comma-separated lists as libpq has them, None when not there.
 
     `query` keeps the order and the repetitions.
@@ -31,16 +30,19 @@ class Url:
     database: str | None
     query: tuple[tuple[str, str], ...]
 
+    def __repr__(self) -> str:
+        return "Url(...)"  # a password is in it
+
 
 def split_url(text: str, is_known: Callable[[str], bool], *, plus: bool = False) -> Url:
     """Take the URL apart; `is_known` says which query names there are, `plus` that `+` is a blank in the query.
 
     Raises UsageError for what is ambiguous or malformed.
     """
-    shape = _SHAPE.fullmatch(text)
+    shape = _SCHEME.match(text)
     if shape is None:
         raise UsageError("this is not a URL", help="write `postgresql://user:password@host:5432/database`")
-    rest = shape["rest"]
+    rest = text[shape.end() :]
     end = next((i for i, letter in enumerate(rest) if letter in "/?#"), len(rest))
     authority, separator = rest[:end], rest[end : end + 1]
     tail = rest[end:]
@@ -104,7 +106,7 @@ def split_netloc(netloc: str) -> tuple[str, str]:
 
 
 def _split_at_commas(netloc: str) -> list[str]:
-    return re.split(r",(?![^\[]*\])", netloc)
+    return re.split(r",(?![^\[]*\])", netloc) if "," in netloc else [netloc]
 
 
 def _split_port(item: str) -> tuple[str, str]:
