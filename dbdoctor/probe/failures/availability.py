@@ -42,7 +42,7 @@ ENTRIES = (
         "{where} ended the session while it logged in",
         "an administrator or a shutdown ended it (SQLSTATE 57P01 or 57P02)",
         "The next attempt tells whether it was this session or the server as a whole.",
-        "try again",
+        "try again, and look at the server's log if it happens again",
     ),
     Entry(
         "session-attributes-not-met",

@@ -11,7 +11,7 @@ ENTRIES = (
         "the option is in the DSN or in the engine's connect_args; psycopg2 hands it to libpq, which knows no such name",
         "psycopg2 says `invalid dsn: invalid connection option`. People write `timeout` for psycopg2's `connect_timeout`; "
         "other drivers have other names (asyncpg: `timeout`, `command_timeout`, `ssl`).",
-        "{advice}",
+        "correct the option: {advice}",
         "connect_args={{'{right_option}': ...}}",
     ),
     Entry(
