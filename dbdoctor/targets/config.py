@@ -3,61 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dbdoctor.errors import ConfigError
 from dbdoctor.targets.config_check import PASSWORD_KEYS, WHERE_FORMS, check_file, from_text, place
 from dbdoctor.targets.config_env import fill, has_variable
-from dbdoctor.targets.config_files import ConfigFile, read_explicit, read_found, shown
+from dbdoctor.targets.config_files import ConfigFile, shown
+from dbdoctor.targets.config_values import Config, Keys, Value
 from dbdoctor.targets.settings import THRESHOLDS, TOP, Setting
 from dbdoctor.targets.trust import distrust, record
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """One value and the file it came from."""
-
-    value: Any = field(repr=False)
-    file: ConfigFile
-
-
-Keys = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What the files say together. `profiles` are in the order written; a profile's keys are paths below its table.
-
-    `distrusted` says of each file that is not trusted why not.
-    """
-
-    files: tuple[ConfigFile, ...] = ()
-    top: Mapping[Keys, Value] = field(default_factory=dict)
-    profiles: Mapping[str, Mapping[Keys, Value]] = field(default_factory=dict)
-    distrusted: Mapping[Path, str] = field(default_factory=dict)
-
-    def trusts(self, file: ConfigFile) -> bool:
-        """Whether the file may run something and draw on the user's secrets."""
-        return file.path not in self.distrusted
-
-
-def load_config(
-    explicit: Path | None,
-    *,
-    use: bool = True,
-    trust: bool = False,
-    environment: Mapping[str, str],
-    directory: Path,
-) -> Config:
-    """The config in force for a directory: of `explicit` alone, of the files found, or empty if not to be used.
+def merge_files(files: list[ConfigFile], environment: Mapping[str, str], *, trust: bool = False) -> Config:
+    """What the files say together, the nearest winning.
 
     With `trust`, what was found is trusted and remembered. ConfigError for the first thing that is wrong, in any file.
     """
-    if not use:
-        return Config()
-    files = [read_explicit(explicit)] if explicit is not None else read_found(directory, environment)
     distrusted = {}
     for file in files:
         reason = distrust(file, environment)

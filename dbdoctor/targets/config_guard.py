@@ -15,10 +15,10 @@ from urllib.parse import quote
 
 from dbdoctor.errors import ConfigError
 from dbdoctor.model.target import Endpoint, Target
-from dbdoctor.targets.config import Config, Keys, Value
 from dbdoctor.targets.config_check import PASSWORD_KEYS, WHERE_FORMS
 from dbdoctor.targets.config_env import has_variable, variables
 from dbdoctor.targets.config_files import ConfigFile, shown
+from dbdoctor.targets.config_values import Config, Keys, Value
 
 _SOURCE_IN_DSN = re.compile(r"(?:^|[?&\s])(?:passfile|service|servicefile)\s*=", re.IGNORECASE)
 _SERVICE_ALONE = re.compile(r"\s*service\s*=\s*[\w.-]+\s*", re.ASCII)

@@ -11,11 +11,12 @@ from dbdoctor.errors import ConfigError
 from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.secret import Secret
 from dbdoctor.model.target import Target
-from dbdoctor.targets.config import Config, Keys, Value, fill_value
+from dbdoctor.targets.config import fill_value
 from dbdoctor.targets.config_check import WHERE_FORMS, place
 from dbdoctor.targets.config_env import Place, fill, fill_dsn, put_values
 from dbdoctor.targets.config_guard import check_target, check_what_runs
 from dbdoctor.targets.config_parts import parts_dsn
+from dbdoctor.targets.config_values import Config, Keys, Value
 from dbdoctor.targets.password import PasswordCommand
 from dbdoctor.targets.settings import POOL_KEYS, TARGET, THRESHOLDS, Kind, Setting
 

@@ -5,26 +5,25 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from dbdoctor.errors import ConfigError, UsageError
 from dbdoctor.model.target import Target
-from dbdoctor.targets.config import Config, default_profile, load_config, setting_values, sources
+from dbdoctor.targets.config_values import Config
 
 DEMO = "demo"
-_REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\(\))?", re.ASCII)
-_ECHOABLE = re.compile(r"[A-Za-z0-9_.:-]{1,60}")
+_REFERENCE = r"(?a)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\(\))?"
+_ECHOABLE = r"[A-Za-z0-9_.:-]{1,60}"
 
 
-@dataclass(frozen=True, slots=True)
 class DemoTarget:
     """The word `demo` was asked for: the command starts the embedded server and looks at that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """What to look at, in the order asked for, and what the config says of everything else.
 
     `sources` says which file or variable each setting came from (`targets.shop.dsn`, and `target` when none was named).
@@ -32,9 +31,9 @@ class Selection:
     """
 
     targets: tuple[Target | DemoTarget, ...]
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = MappingProxyType({})
     notes: tuple[str, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = MappingProxyType({})
 
 
 def select_targets(
@@ -54,8 +53,8 @@ def select_targets(
     """
     environment = os.environ if environment is None else environment
     directory = Path.cwd() if directory is None else directory
-    read = load_config(config, use=use_config, trust=trust, environment=environment, directory=directory)
-    came_from = sources(read)
+    read = _load(config, environment, directory, trust=trust) if use_config else Config()
+    came_from = _sources(read)
     asked = [(word, "") for word in words]
     if every_profile:
         if not read.profiles:
@@ -64,7 +63,7 @@ def select_targets(
     elif not asked:
         asked = [_unnamed(read, environment)]
         came_from["target"] = asked[0][1]
-    settings = setting_values(read, environment)
+    settings = _settings(read, environment)
     targets = _Chooser(read, environment, directory, settings).choose(asked)
     return Selection(tuple(targets), came_from, _notes(read), settings)
 
@@ -80,13 +79,40 @@ def profile_names(
     try:
         environment = os.environ if environment is None else environment
         directory = Path.cwd() if directory is None else directory
-        return list(load_config(config, use=use_config, environment=environment, directory=directory).profiles)
+        return list(_load(config, environment, directory).profiles) if use_config else []
     except (UsageError, OSError, ValueError):
         return []
 
 
-@dataclass(frozen=True, slots=True)
-class _Chooser:
+def _load(explicit: Path | None, environment: Mapping[str, str], directory: Path, *, trust: bool = False) -> Config:
+    """The config in force for a directory: of `explicit` alone, or of the files found. ConfigError."""
+    from dbdoctor.targets.config_files import read_explicit, read_found
+
+    files = [read_explicit(explicit)] if explicit is not None else read_found(directory, environment)
+    if not files:
+        return Config()
+    from dbdoctor.targets.config import merge_files
+
+    return merge_files(files, environment, trust=trust)
+
+
+def _sources(config: Config) -> dict[str, str]:
+    if not config.files:
+        return {}
+    from dbdoctor.targets.config import sources
+
+    return sources(config)
+
+
+def _settings(config: Config, environment: Mapping[str, str]) -> dict[str, Any]:
+    if not config.files:
+        return {}
+    from dbdoctor.targets.config import setting_values
+
+    return setting_values(config, environment)
+
+
+class _Chooser(NamedTuple):
     """The words of one command line against one config."""
 
     config: Config
@@ -95,9 +121,15 @@ class _Chooser:
     settings: Mapping[str, Any]
 
     def choose(self, asked: Sequence[tuple[str, str]]) -> list[Target | DemoTarget]:
+        found = [self._one(word, source) for word, source in asked]
+        if self.config.profiles:
+            found = self._with_passwords(found)
+        return [item if isinstance(item, DemoTarget) else self._with_defaults(item) for item in found]
+
+    def _with_passwords(self, found: Sequence[Any]) -> list[Any]:
+        """The profiles among them as targets, each with what its `password_command` printed."""
         from dbdoctor.targets.config_target import Pending
 
-        found = [self._one(word, source) for word, source in asked]
         waiting = [item for item in found if isinstance(item, Pending) and item.command is not None]
         passwords = {}
         if waiting:
@@ -105,14 +137,12 @@ class _Chooser:
 
             commands = [item.command for item in waiting if item.command is not None]
             passwords = dict(zip(map(id, waiting), run_commands(commands, self.environment), strict=True))
-        targets: list[Target | DemoTarget] = []
-        for item in found:
-            if isinstance(item, Pending):
-                password = passwords.get(id(item), item.target.password)
-                targets.append(self._with_defaults(replace(item.target, password=password)))
-            else:
-                targets.append(item if isinstance(item, DemoTarget) else self._with_defaults(item))
-        return targets
+        return [
+            replace(item.target, password=passwords.get(id(item), item.target.password))
+            if isinstance(item, Pending)
+            else item
+            for item in found
+        ]
 
     def _one(self, word: str, source: str) -> Any:
         from dbdoctor.targets.parse import looks_like_dsn, parse_dsn
@@ -123,11 +153,11 @@ class _Chooser:
             from dbdoctor.targets.config_target import profile_target
 
             return profile_target(self.config, word, self.environment, self.settings.get("login_timeout"))
-        if _REFERENCE.fullmatch(word):
+        if "://" not in word and re.fullmatch(_REFERENCE, word):
             from dbdoctor.targets.live import load_live
 
             return load_live(word, directory=self.directory, environment=self.environment)
-        if looks_like_dsn(word) or not _ECHOABLE.fullmatch(word):
+        if looks_like_dsn(word) or not re.fullmatch(_ECHOABLE, word):
             try:
                 return parse_dsn(word, environment=self.environment)
             except UsageError as error:
@@ -161,9 +191,12 @@ def _unnamed(config: Config, environment: Mapping[str, str]) -> tuple[str, str]:
     """What is meant when nothing was named, and where that stands. UsageError, with all the ways, if nothing is."""
     if environment.get("DBDOCTOR_DSN", "").strip():
         return environment["DBDOCTOR_DSN"], "$DBDOCTOR_DSN"
-    name = default_profile(config, environment)
-    if name is not None:
-        return name, ""
+    if config.files:
+        from dbdoctor.targets.config import default_profile
+
+        name = default_profile(config, environment)
+        if name is not None:
+            return name, ""
     if environment.get("DATABASE_URL", "").strip():
         return environment["DATABASE_URL"], "$DATABASE_URL"
     profiles = f" ({', '.join(config.profiles)})" if config.profiles else ""
@@ -186,6 +219,8 @@ def _no_profile_help(config: Config, *, use_config: bool) -> str:
 
 def _notes(config: Config) -> tuple[str, ...]:
     """One line for each file of the user's own or the system's that is not trusted: there nobody expects it."""
+    if not config.files:
+        return ()
     from dbdoctor.targets.config_files import Origin, shown
 
     return tuple(
