@@ -118,8 +118,8 @@ def install_debian() -> None:
     DEBIAN.mkdir(exist_ok=True)
     for package in sorted(downloads.glob("*.deb")):
         call(["dpkg-deb", "--extract", package, DEBIAN], quiet=True)
-    for place in ("usr/bin", "usr/sbin", "bin", "sbin", "usr/lib/postgresql/15/bin"):
-        for program in (DEBIAN / place).glob("*"):
+    for name in ("usr/bin", "usr/sbin", "bin", "sbin", "usr/lib/postgresql/15/bin"):
+        for program in (DEBIAN / name).glob("*"):
             wrap(program)
     for place in (downloads, CACHE / "apt"):
         shutil.rmtree(place)
