@@ -6,8 +6,8 @@ The defaults of the thresholds are dbdoctor's own judgement, except where `meani
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Kind(str, Enum):
@@ -23,8 +23,7 @@ class Kind(str, Enum):
     TABLE = "a table"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One key: its name, kind, range (inclusive; seconds for durations), default, and meaning for the README.
 
     `secret` says that no error may quote its value. `choices` are the words of a CHOICE.
