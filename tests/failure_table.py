@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def cell(text: str, most: int = 96) -> str:
-    text = " ".join(text.replace("|", "/").split())
+    text = re.sub(r'"/[^"]*/', '"…/', " ".join(text.replace("|", "/").split()))
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
