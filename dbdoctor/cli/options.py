@@ -119,7 +119,7 @@ def exit_code_for(findings: Iterable[Finding], fail_on: FailOn) -> ExitCode:
 
 def hide_arguments(words: Iterable[str]) -> None:
     """Take a DSN off the process title: anybody on this machine can read the arguments of a process."""
-    if not any("://" in word or "=" in word for word in words):
+    if not any(_may_hold_a_password(word) for word in words):
         return
     try:
         import setproctitle
@@ -127,3 +127,9 @@ def hide_arguments(words: Iterable[str]) -> None:
         return
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     setproctitle.setproctitle(f"dbdoctor {command}".strip())
+
+
+def _may_hold_a_password(word: str) -> bool:
+    low = word.lower()
+    named = "pass" in low or "pwd" in low or "psw" in low
+    return named or (":" in word.partition("://")[2].rpartition("@")[0])

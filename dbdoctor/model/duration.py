@@ -6,7 +6,7 @@ import math
 import re
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_WRITTEN = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*(ms|s|min|m|h|d)?\s*", re.ASCII)
+_WRITTEN = r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*(ms|s|min|m|h|d)?\s*"
 _LONGEST = 366 * 86400.0
 
 
@@ -15,7 +15,7 @@ def parse_duration(text: str) -> float:
 
     Raises ValueError, with a message fit for users, for anything else and for more than a year.
     """
-    match = _WRITTEN.fullmatch(text)
+    match = re.fullmatch(_WRITTEN, text, re.ASCII)
     if match is None:
         raise ValueError("a duration is a number with a unit: 250ms, 30s, 4m or 1h")
     seconds = float(match[1]) * _UNITS[match[2] or "s"]

@@ -17,7 +17,7 @@ _known: dict[str, None] = {}
 
 # A shorter text is no use to a thief as a fragment, and as a whole would blot out half of a message.
 _SHORTEST = 4
-_SEPARATORS = re.compile(r"[\s@:/?#%&;=,{}\[\]()'\"\\]+")
+_SEPARATORS = r"[\s@:/?#%&;=,{}\[\]()'\"\\]+"
 
 
 class Secret:
@@ -95,4 +95,4 @@ def _forms(secret: str) -> set[str]:
 
 
 def _fragments(secret: str) -> set[str]:
-    return {part for part in _SEPARATORS.split(secret) if len(part) >= _SHORTEST and part != secret}
+    return {part for part in re.split(_SEPARATORS, secret) if len(part) >= _SHORTEST and part != secret}

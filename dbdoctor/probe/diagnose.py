@@ -100,8 +100,9 @@ _LIBPQ = (
         "closed-during-login",
     ),
 )
-_VERBOSE = re.compile(r"(?:^|: )[^\s:]{1,40}:\s+([0-9A-Z]{5}): (.*)")
-_LOCATION = re.compile(r"^[^\n:]{1,40}:\s+(\w+), [\w./-]+:\d+\s*$", re.MULTILINE)
+# Patterns are compiled when they are used: a healthy check needs none.
+_VERBOSE = r"(?:^|: )[^\s:]{1,40}:\s+([0-9A-Z]{5}): (.*)"
+_LOCATION = r"(?m)^[^\n:]{1,40}:\s+(\w+), [\w./-]+:\d+\s*$"
 
 
 def name_server_error(error: ServerError) -> str:
@@ -132,11 +133,11 @@ def read_verbose(text: str) -> list[ServerError]:
     server's language, their order and the SQLSTATE are not.
     """
     found: list[ServerError] = []
-    starts = [match for line in _lines(text) if (match := _VERBOSE.search(line[1])) and (line[0], match)]
+    starts = [match for line in _lines(text) if (match := re.search(_VERBOSE, line[1])) and (line[0], match)]
     positions = [text.find(match[0]) for match in starts]
     for index, match in enumerate(starts):
         end = positions[index + 1] if index + 1 < len(starts) else len(text)
-        location = _LOCATION.search(text, positions[index], end)
+        location = re.search(_LOCATION, text[positions[index] : end])
         found.append(ServerError(code=match[1], message=match[2].strip(), routine=location[1] if location else ""))
     return found
 

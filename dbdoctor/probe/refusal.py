@@ -11,17 +11,15 @@ from dbdoctor.model.target import Target
 from dbdoctor.probe.diagnose import most_telling, name_libpq_error, name_server_error, read_verbose
 from dbdoctor.probe.postgresql_wire import ServerError
 
-_QUOTED_ADDRESS = re.compile(
-    r"(?<![\w.:])(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)(?![\w.:])"
-)
+_QUOTED_ADDRESS = r"(?<![\w.:])(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)(?![\w.:])"
 _FOUND = (
     ("session is read-only", "server that takes no writes (a standby, or read only by its settings)"),
     ("session is not read-only", "server that takes writes"),
     ("server is in hot standby mode", "standby"),
     ("server is not in hot standby mode", "primary"),
 )
-_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
-_KEY_FILE = re.compile(r'(?:private key|certificate) file "([^"]+)"')
+_PLAIN_NAME = r"[a-z_][a-z0-9_$]*"
+_KEY_FILE = r'(?:private key|certificate) file "([^"]+)"'
 
 
 def name_refusal(
@@ -53,7 +51,7 @@ def _is_relayed(error: ServerError, target: Target) -> bool:
 
 def hba_values(message: str, target: Target) -> dict[str, object]:
     """The columns of the pg_hba.conf line that would admit this client; the address is the one that the server saw."""
-    match = _QUOTED_ADDRESS.search(message)
+    match = re.search(_QUOTED_ADDRESS, message)
     address = match[1] if match else "<address>"
     on_socket = all(endpoint.is_socket for endpoint in target.endpoints)
     length = "" if match is None else ("/128" if ":" in address else "/32")
@@ -69,12 +67,12 @@ def hba_values(message: str, target: Target) -> dict[str, object]:
 
 
 def _hba_word(name: str) -> str:
-    return name if _PLAIN_NAME.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+    return name if re.fullmatch(_PLAIN_NAME, name) else '"' + name.replace('"', '""') + '"'
 
 
 def _libpq_values(message: str, target: Target) -> dict[str, object]:
     parameters = target.parameters
-    key = _KEY_FILE.search(message)
+    key = re.search(_KEY_FILE, message)
     option = re.search(r'option "(\w{1,40})"', message)
     found = next((what for words, what in _FOUND if words in message), None)
     return {

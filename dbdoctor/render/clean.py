@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import textwrap
 
 # C0 and C1 controls (terminal escapes begin with one), the marks that turn the writing direction, the separators that
 # some terminals take for a line end, and lone surrogates, which cannot be written at all. Unicode 15, UAX #9.
-_HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_HARMFUL = "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 _SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
@@ -15,7 +14,9 @@ def clean(text: str, most: int = 300) -> str:
     """`text` on one line, with control and direction characters shown as escapes, cut to `most` characters."""
     if len(text) > most:
         text = text[: most - 1] + "…"
-    return _HARMFUL.sub(lambda match: _SHORT.get(match[0], f"\\u{ord(match[0]):04x}"), text)
+    if text.isprintable():  # nothing of the above is; and most texts are, which spares compiling the pattern
+        return text
+    return re.sub(_HARMFUL, lambda match: _SHORT.get(match[0], f"\\u{ord(match[0]):04x}"), text)
 
 
 def clean_lines(text: str, most: int = 2000) -> list[str]:
@@ -39,10 +40,15 @@ def cut(text: str, columns: int) -> str:
 
 def fill(text: str, width: int, indent: str, first: str | None = None) -> str:
     """A paragraph wrapped at `width`; a word longer than that is left whole, so that it can be copied."""
+    start = indent if first is None else first
+    if len(start) + len(text) <= width and "  " not in text:
+        return start + text
+    import textwrap
+
     return textwrap.fill(
         text,
         width=max(width, 40),
-        initial_indent=indent if first is None else first,
+        initial_indent=start,
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
