@@ -45,7 +45,7 @@ class Channel:
                 self.deadline.wait(tls.fileno())
             except ssl.SSLWantWriteError:
                 self.deadline.wait(tls.fileno(), write=True)
-            except ssl.SSLEOFError as error:
+            except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
                 raise ClosedError from error
             except ConnectionError as error:
                 raise ClosedError(reset=True) from error

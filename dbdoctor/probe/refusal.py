@@ -32,6 +32,8 @@ def name_refusal(
     error = most_telling(read_verbose(message))
     if sqlstate:
         error = ServerError(sqlstate, _first_line(message).removeprefix(f"{sqlstate}: "), routine="unknown")
+    if error is None and not message.strip():  # psycopg2 lost words that are no UTF-8
+        return Failure("login-refused", stage), None
     if error is None:
         code = name_libpq_error(message)
         return Failure(code, stage, redact(_first_line(message)), values=_libpq_values(message, target)), None

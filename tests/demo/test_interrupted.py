@@ -91,7 +91,9 @@ def test_interrupted_while_it_runs(place):
 
 
 def postmaster(place) -> psutil.Process:
-    [found] = [process for process in processes_of(place) if "-D" in process.cmdline()]
+    # A process that it has just forked still shows its command line.
+    candidates = {process.pid: process for process in processes_of(place) if "-D" in process.cmdline()}
+    [found] = [process for process in candidates.values() if process.ppid() not in candidates]
     return found
 
 

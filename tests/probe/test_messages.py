@@ -9,7 +9,7 @@ import pytest
 
 import dbdoctor.probe.messages as messages
 from dbdoctor.probe.messages import which_message
-from tests.tools.make_translations import MESSAGES, installed
+from tests.tools.make_translations import CATALOGUES, MESSAGES, installed
 
 TRANSLATIONS = json.loads(Path(messages.__file__).with_name("translations.json").read_text(encoding="utf-8"))
 FORMS = [("en", message, message) for message in TRANSLATIONS] + [
@@ -146,6 +146,6 @@ def test_the_file_is_what_the_installed_catalogues_say():
     if not any(found.values()):
         pytest.skip("no catalogue of PostgreSQL is installed here")
     assert list(TRANSLATIONS) == list(MESSAGES)
-    if not Path("/usr/share/locale/de/LC_MESSAGES/postgres-15.mo").exists():
+    if not (CATALOGUES / "de/LC_MESSAGES/postgres-15.mo").exists():
         pytest.skip("another version's catalogues are installed; the file is made from 15")
     assert found == TRANSLATIONS

@@ -13,7 +13,9 @@ import json
 import re
 from pathlib import Path
 
-CATALOGUES = Path("/usr/share/locale")
+# Where Debian's package puts them, or where tests/run.py unpacked it.
+PLACES = (Path("/usr/share/locale"), Path(__file__).resolve().parents[2] / ".cache/debian/usr/share/locale")
+CATALOGUES = next((place for place in PLACES if (place / "de/LC_MESSAGES/postgres-15.mo").exists()), PLACES[0])
 OUTPUT = Path(__file__).resolve().parents[2] / "dbdoctor" / "probe" / "translations.json"
 
 # As PostgreSQL 13 to 18 word them: src/backend/utils/init/{postinit,miscinit}.c, libpq/{auth,hba}.c,
