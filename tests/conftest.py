@@ -24,6 +24,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests() -> None:
+    """What one test made dbdoctor remember would be masked in the next one's texts; a process of its own knows none."""
+    from dbdoctor.model import secret
+
+    secret._known.clear()
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     # Not before: pytest rewrites the assertions of its plugins, if it is the first to import them.
     from tests.servers.fixtures import available

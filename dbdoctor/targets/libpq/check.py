@@ -111,6 +111,11 @@ def check_host(host: str) -> None:
     if _has_control(host):
         raise UsageError("the host has a control character in it")
     if host[:1] in ("/", "@"):
+        if "://" in host or "@" in host[1:] or len(host) > 1024:
+            raise UsageError(
+                "the host is a socket's directory with a URL or an `@` in it, which is more likely a slip",
+                help="write the URL alone, or the socket's directory alone: `host=/run/postgresql`",
+            )
         return
     if any(not (letter.isalnum() or letter in "._-~:%") for letter in host) or len(host) > 255:
         raise UsageError(
