@@ -78,9 +78,9 @@ class _Sampler:
         """What was measured in full."""
         return Timings(tuple(self.logins), tuple(self.trips))
 
-    def time(self, session: login.LoggedIn) -> None:
+    def time(self, session: login.LoggedIn, within: Deadline | None = None) -> None:
         """Time one round trip on a session, and count its login."""
-        pid, seconds = self._ask(session)
+        pid, seconds = self._ask(session, within or self.deadline)
         self.logins.append(session.seconds)
         self.trips.append(seconds)
         self.pids.append(pid)
@@ -98,7 +98,9 @@ class _Sampler:
             except login.LoginFailedError:
                 return "a further login was refused"
             try:
-                self.time(session)
+                self.time(session, within)
+            except DeadlinePassedError:
+                return _WAITED
             finally:
                 login.log_out(session)
             within = None
@@ -111,29 +113,35 @@ class _Sampler:
         same one, or that it changed itself, shows that server sessions are lent for a transaction or a statement only.
         A second login that had to wait while the first kept its server session shows session mode, too.
         """
-        again, _ = self._ask(first)
+        again, _ = self._ask(first, self.deadline)
         own, *others = self.pids
         mode = None
         if own != again or own in others:
-            mode = "statement" if self._ends_with_statement(first) else "transaction"
+            mode = "statement" if self._ends_with_statement() else "transaction"
         elif others or waited:
             mode = "session"
         name = "PgBouncer" if is_pgbouncer(self.target, self.addresses[0], self.deadline) else pooler.name
         return Pooler(name, pooler.version, mode)
 
-    def _ask(self, session: login.LoggedIn) -> tuple[int | None, float]:
+    def _ask(self, session: login.LoggedIn, within: Deadline) -> tuple[int | None, float]:
         started = time.monotonic()
-        row = login.run_query(session, _ROUND_TRIP, self.deadline)
+        row = login.run_query(session, _ROUND_TRIP, within)
         seconds = time.monotonic() - started
         return int(row[0]) if row and str(row[0]).isdigit() else None, seconds
 
-    def _ends_with_statement(self, session: login.LoggedIn) -> bool:
-        """PgBouncer refuses to open a transaction in statement mode, and ends the session for it."""
+    def _ends_with_statement(self) -> bool:
+        """PgBouncer refuses to open a transaction in statement mode, and ends the session for it: one of its own, then."""
+        try:
+            session = login.log_in(self.target, self.addresses, self.deadline)
+        except login.LoginFailedError:
+            return False
         try:
             login.run_query(session, "BEGIN READ ONLY", self.deadline)
             login.run_query(session, "ROLLBACK", self.deadline)
         except login.QueryFailedError:
             return True
+        finally:
+            login.log_out(session)
         return False
 
 

@@ -21,15 +21,23 @@ def server() -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.mark.parametrize("mode", ["session", "transaction"])
+@pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
 def test_recognised_and_its_mode_named(mode: str, server: PostgresServer) -> None:
     with PgBouncer(server.port, pool_mode=mode) as pooler:
         answer = check(pooler.dsn())
         assert answer["server"]["pooler"] == {"name": "PgBouncer", "version": None, "mode": mode}
-        assert ("pooler-transaction-mode" in [f["code"] for f in answer["findings"]]) is (mode == "transaction")
+        assert ("pooler-transaction-mode" in [f["code"] for f in answer["findings"]]) is (mode != "session")
         # Nothing of our settings stays in the server's session that somebody else is given next.
         assert pooler.execute("SHOW transaction_read_only") == [("off",)]
         assert pooler.execute("SHOW statement_timeout") == [("0",)]
+
+
+def test_a_pool_of_one_does_not_eat_the_login_timeout(server: PostgresServer) -> None:
+    for mode in ("session", "transaction"):
+        with PgBouncer(server.port, pool_mode=mode, settings={"default_pool_size": 1}) as pooler:
+            answer = check(pooler.dsn(), "--login-timeout", "4s")
+            assert answer["server"]["pooler"]["mode"] == mode
+            assert answer["seconds"] < 2.5
 
 
 def test_no_pooler_is_seen_where_there_is_none(server: PostgresServer) -> None:
