@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.secret import redact
 from dbdoctor.model.stage import Failure, StageName
 from dbdoctor.model.target import Target
 from dbdoctor.probe import postgresql_wire as wire
+from dbdoctor.probe.certificate import fetch_certificate, server_name
 from dbdoctor.probe.channel import Channel, ClosedError
 from dbdoctor.probe.connect import Attempt, connect_one
 from dbdoctor.probe.deadline import Deadline, DeadlinePassedError
@@ -24,7 +25,6 @@ from dbdoctor.probe.resolve import Address
 from dbdoctor.probe.tls import (
     TlsPlan,
     TlsSetupError,
-    describe_certificate,
     make_context,
     name_handshake_error,
     name_matches,
@@ -112,7 +112,7 @@ class Negotiator:
 
         try:
             context = make_context(self.plan, self.target, verify=self.plan.verify_chain)
-            tls = self.channel.start_tls(context, self._server_name())
+            tls = self.channel.start_tls(context, server_name(self.address, self.target))
         except TlsSetupError as error:
             raise _FailedError(self._setup_failure(error)) from error
         except ssl.SSLCertVerificationError as error:
@@ -278,7 +278,7 @@ class Negotiator:
         )
 
     def _certificate_failure(self, code: str, words: str) -> Failure:
-        shown = self._fetch_certificate()
+        shown = fetch_certificate(self.address, self.target, self.plan, self.deadline)
         names: list[str] = shown.get("names") or [str(shown.get("subject", "?"))]
         values: dict[str, object] = {
             **shown,
@@ -290,31 +290,3 @@ class Negotiator:
             ),
         }
         return self._failure(code, StageName.TLS, words, **values)
-
-    def _fetch_certificate(self) -> dict[str, Any]:
-        """Look at the certificate that did not verify, on a second connection that verifies nothing and sends nothing."""
-        import ssl
-
-        attempt = connect_one(self.address, self.deadline)
-        if attempt.socket is None:
-            return {}
-        channel = Channel(attempt.socket, self.deadline)
-        try:
-            if not self.plan.direct:
-                channel.send(wire.SSL_REQUEST)
-                if channel.receive_exactly(1) != b"S":
-                    return {}
-            context = make_context(self.plan._replace(certificate=None), self.target, verify=False)
-            der = channel.start_tls(context, self._server_name()).getpeercert(binary_form=True)
-            return describe_certificate(der) if der else {}
-        except (ssl.SSLError, OSError, ClosedError, DeadlinePassedError):
-            return {}
-        finally:
-            channel.close()
-
-    def _server_name(self) -> str | None:
-        """libpq sends the host as SNI unless `sslsni=0` or it is a numeric address (since version 14)."""
-        host = self.address.endpoint.host
-        if not host or self.target.parameters.get("sslsni") == "0" or host[0].isdigit() or ":" in host:
-            return None
-        return host if host.isascii() else None

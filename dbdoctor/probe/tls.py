@@ -201,25 +201,3 @@ def _as_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return ipaddress.ip_address(text.split("%", 1)[0])
     except ValueError:
         return None
-
-
-def describe_certificate(der: bytes) -> dict[str, Any]:
-    """Whom a certificate names, who signed it, and until when: `names`, `subject`, `issuer`, `not_before`, `not_after`."""
-    from cryptography import x509
-
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        try:
-            alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-            names = [str(name.value) for name in alternative if isinstance(name, (x509.DNSName, x509.IPAddress))]
-        except x509.ExtensionNotFound:
-            names = []
-        return {
-            "subject": certificate.subject.rfc4514_string(),
-            "issuer": certificate.issuer.rfc4514_string(),
-            "names": names,
-            "not_before": certificate.not_valid_before_utc.isoformat(),
-            "not_after": certificate.not_valid_after_utc.isoformat(),
-        }
-    except ValueError as error:
-        return {"unreadable": type(error).__name__}
