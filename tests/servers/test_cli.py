@@ -36,7 +36,9 @@ def test_what_it_leaves_is_told_and_ended() -> None:
     script = "sleep 60 & (setsid sleep 61 &) ; touch $TMPDIR/left; cat; echo no >&2; exit 3"
     result = start_dbdoctor(program=("sh", "-c", script), stdin="abc").finish()
     assert (result.exit_code, result.stdout, result.stderr) == (3, "abc", "no\n")
-    assert sorted(result.outlived_by) == ["sleep 60", "sleep 61"]
+    # A child that was only just forked may still show the shell's command line, not yet that of the `sleep` it becomes.
+    assert len(result.outlived_by) == 2
+    assert all(name in {"sleep 60", "sleep 61"} or name.startswith(("sh -c", "setsid")) for name in result.outlived_by)
     assert [Path(path).name for path in result.left_behind] == ["left"]
 
 
