@@ -72,6 +72,7 @@ class _Sampler:
         self.logins: list[float] = []
         self.trips: list[float] = []
         self.pids: list[int | None] = []
+        self.changed = False
 
     @property
     def timings(self) -> Timings:
@@ -86,7 +87,10 @@ class _Sampler:
         self.pids.append(pid)
 
     def take(self, wanted: int, *, first_within: Deadline | None = None) -> str | None:
-        """Make more logins until there are `wanted`; give the reason when it ends before."""
+        """Make more logins until there are `wanted`; give the reason when it ends before.
+
+        `first_within` says that a pooler is in between, and how long the first of them may wait there.
+        """
         within = first_within
         while len(self.logins) < wanted:
             if self.deadline.elapsed > self.deadline.seconds * _SHARE_OF_DEADLINE:
@@ -99,6 +103,8 @@ class _Sampler:
                 return "a further login was refused"
             try:
                 self.time(session, within)
+                if first_within is not None and self.pids[0] not in self.pids[1:]:
+                    self._look_for_change(session, within or self.deadline)
             except DeadlinePassedError:
                 return _WAITED
             finally:
@@ -111,17 +117,26 @@ class _Sampler:
 
         In session mode it keeps its server session and nobody else gets it; that another session of ours ran on the
         same one, or that it changed itself, shows that server sessions are lent for a transaction or a statement only.
+        One look a session would not do: while other clients are at work, each can fall on a server session of its own.
         A second login that had to wait while the first kept its server session shows session mode, too.
         """
         again, _ = self._ask(first, self.deadline)
         own, *others = self.pids
         mode = None
-        if own != again or own in others:
+        if own != again or own in others or self.changed:
             mode = "statement" if self._ends_with_statement() else "transaction"
         elif others or waited:
             mode = "session"
         name = "PgBouncer" if is_pgbouncer(self.target, self.addresses[0], self.deadline) else pooler.name
         return Pooler(name, pooler.version, mode)
+
+    def _look_for_change(self, session: login.LoggedIn, within: Deadline) -> None:
+        """Ask twice more, which keeps to three round trips a login: a session that changes is lent out."""
+        for _ in range(2):
+            pid, _seconds = self._ask(session, within)
+            if pid != self.pids[-1]:
+                self.changed = True
+                return
 
     def _ask(self, session: login.LoggedIn, within: Deadline) -> tuple[int | None, float]:
         started = time.monotonic()
