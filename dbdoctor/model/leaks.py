@@ -35,6 +35,15 @@ class GroupKey(NamedTuple):
     client: str | None = None
     process: int | None = None
 
+    @property
+    def shown(self) -> str:
+        """`checkout-api app@shop from 10.0.0.5 pid 812`: for a finding's title and the log."""
+        name = self.application or "(no application name)"
+        where = "@".join(part for part in (self.user, self.database) if part)
+        client = f"from {self.client}" if self.client else ""
+        process = f"pid {self.process}" if self.process else ""
+        return " ".join(part for part in (name, where, client, process) if part)
+
 
 GROUP_BY = GroupKey._fields
 """The words of `--group-by`."""
@@ -109,11 +118,7 @@ class GroupReport:
     @property
     def shown(self) -> str:
         """`checkout-api app@shop from 10.0.0.5 pid 812`: for a finding's title and the log."""
-        name = self.key.application or "(no application name)"
-        where = "@".join(part for part in (self.key.user, self.key.database) if part)
-        client = f"from {self.key.client}" if self.key.client else ""
-        process = f"pid {self.key.process}" if self.key.process else ""
-        return " ".join(part for part in (name, where, client, process) if part)
+        return self.key.shown
 
 
 class Observed(NamedTuple):

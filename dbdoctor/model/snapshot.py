@@ -67,3 +67,13 @@ class Gap(NamedTuple):
     since: float
     until: float
     reason: str
+
+
+class Wanted(NamedTuple):
+    """What a snapshot leaves to be asked: the sessions (ids) that need a Detail, and whether to ask who blocks whom."""
+
+    details: tuple[int, ...] = ()
+    blocking: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.details) or self.blocking

@@ -7,18 +7,10 @@ from typing import NamedTuple, Protocol
 
 from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.session import Identity
-from dbdoctor.model.snapshot import Snapshot
+from dbdoctor.model.snapshot import Snapshot, Wanted
 from dbdoctor.model.target import Target
 
-
-class Wanted(NamedTuple):
-    """What a snapshot leaves to be asked: the sessions (ids) that need a Detail, and whether to ask who blocks whom."""
-
-    details: tuple[int, ...] = ()
-    blocking: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(self.details) or self.blocking
+__all__ = ["SessionSource", "SourceLostError", "SourceSlowError", "Termination", "Wanted"]
 
 
 class SourceLostError(Exception):

@@ -1,0 +1,275 @@
+"""Snapshots over time: sessions' lives, the pools they would belong to, and what must still be asked. Pure.
+
+    history = History(options)
+    history.wanted(snapshot)   what to ask in addition before adding it
+    history.add(snapshot)      the next sample
+    history.gap(gap)           nobody could look in between: what is gone afterwards did not "drop"
+
+It holds one entry a living session and a bounded number of points a group, however long one watches.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+
+from dbdoctor.history.life import Life
+from dbdoctor.history.pool import PoolHistory, passed_over
+from dbdoctor.history.series import Series
+from dbdoctor.history.spared import why_spared
+from dbdoctor.model.leaks import GROUP_BY, GroupKey, Observed, WatchOptions
+from dbdoctor.model.server import Missing, Slots
+from dbdoctor.model.session import ABORTED, IDLE, IDLE_IN_TRANSACTION, Identity, Session, Waiter
+from dbdoctor.model.snapshot import EndedSessions, Gap, PreparedTransaction, ReplicationSlot, Snapshot, Wanted
+
+__all__ = ["History", "Life", "PoolHistory"]
+
+# Of sessions passed over, so many of each pool are asked for their last statement: they are all alike.
+_MOST_ASKED = 10
+_MOST_GAPS = 100
+# A pool without sessions is forgotten after this (seconds), unless something was found in it.
+_FORGET_AFTER = 120.0
+# Points from which a trend is measured.
+_TREND_POINTS = 120
+# A two-phase transaction is its session's when both were last heard of at the same time (seconds).
+_SAME_TIME = 2.0
+
+
+class History:
+    """What was seen of one server so far. Times are the server's clock (Unix seconds)."""
+
+    def __init__(self, options: WatchOptions | None = None) -> None:
+        self.options = options or WatchOptions()
+        self.first_at: float | None = None
+        self.at = 0.0
+        self.samples = 0
+        self.gaps: deque[Gap] = deque(maxlen=_MOST_GAPS)
+        self.lives: dict[Identity, Life] = {}
+        self.pools: dict[GroupKey, PoolHistory] = {}
+        self.slots: Slots | None = None
+        self.waiters: tuple[Waiter, ...] = ()
+        self.blocked_since: dict[int, float] = {}
+        self.prepared: tuple[PreparedTransaction, ...] = ()
+        self.replication_slots: tuple[ReplicationSlot, ...] = ()
+        self.ended_first: EndedSessions | None = None
+        self.ended: EndedSessions | None = None
+        self.missing: dict[Missing, None] = {}
+        self.hidden = 0
+        self.series: dict[GroupKey, Series] = {}
+        self.counts: dict[GroupKey, deque[tuple[float, int]]] = {}
+        self._watching_since = 0.0
+        self._after_gap = True
+
+    @property
+    def observed(self) -> Observed:
+        """From when to when, how often, and where nobody could look."""
+        first = self.first_at if self.first_at is not None else self.at
+        blind = sum(gap.until - gap.since for gap in self.gaps)
+        interval = max(0.0, self.at - first - blind) / (self.samples - 1) if self.samples > 1 else 0.0
+        return Observed(first, self.at, self.samples, interval, tuple(self.gaps))
+
+    def gap(self, gap: Gap) -> None:
+        """Nobody could look: sessions missing afterwards did not close before our eyes, and new ones did not open."""
+        self.gaps.append(gap)
+        self._after_gap = True
+        for series in self.series.values():
+            series.add(None)
+
+    def wanted(self, snapshot: Snapshot) -> Wanted:
+        """The sessions that need an explanation which we do not have yet, and whether somebody waits for a lock."""
+        ids: list[int] = []
+        least = self.options.idle_in_transaction
+        waiting = bool(snapshot.waiters)
+        for session in snapshot.sessions:
+            if session.state in (IDLE_IN_TRANSACTION, ABORTED):
+                if session.changed_at is not None and snapshot.at - session.changed_at >= least:
+                    self._ask(session, ids)
+            elif session.waits_for == "Lock":
+                waiting = True
+        self._ask_passed_over(snapshot, ids)
+        self._ask_prepared(snapshot, ids)
+        blockers = {blocker for waiter in self.waiters for blocker in waiter.blocked_by}
+        for session in snapshot.sessions if blockers else ():
+            if session.id in blockers:
+                self._ask(session, ids)
+        return Wanted(tuple(dict.fromkeys(ids)), waiting or self.hidden > 0)
+
+    def add(self, snapshot: Snapshot) -> None:
+        """The next sample."""
+        if self.first_at is None:
+            self.first_at = snapshot.at
+        while_watching = not self._after_gap
+        if self._after_gap:
+            self._watching_since = snapshot.at
+            self.counts.clear()
+        self._after_gap = False
+        self.at = snapshot.at
+        self.samples += 1
+        self._take_facts(snapshot)
+        self._see(snapshot, while_watching=while_watching)
+        self._end(snapshot, while_watching=while_watching)
+        for pool in self.pools.values():
+            pool.settle(snapshot.at, self._watching_since)
+        self._count(snapshot.at)
+        self._forget(snapshot.at)
+
+    def display_key(self, key: GroupKey) -> GroupKey:
+        """The group that a pool is shown in, by the words asked for."""
+        chosen = self.options.group_by
+        if len(chosen) == len(GROUP_BY):
+            return key
+        return GroupKey(**{name: getattr(key, name) for name in chosen})
+
+    def _see(self, snapshot: Snapshot, *, while_watching: bool) -> None:
+        lives, at, threshold = self.lives, snapshot.at, self.options.idle_in_transaction
+        for session in snapshot.sessions:
+            identity = (session.id, session.started_at)
+            life = lives.get(identity)
+            if life is None:
+                life = self._begin(session, snapshot)
+                self._pool_of(life).open(life, while_watching=while_watching)
+            else:
+                life.see(session, at, threshold)
+        self._attach(snapshot)
+
+    def _begin(self, session: Session, snapshot: Snapshot) -> Life:
+        life = Life(session, snapshot.at)
+        life.process = snapshot.processes.get(session.id)
+        life.spared = why_spared(session, life.process)
+        pid = life.process.pid if life.process is not None else session.process
+        life.key = GroupKey(session.application, session.user, session.database, session.client, pid)
+        self.lives[session.identity] = life
+        return life
+
+    def _pool_of(self, life: Life) -> PoolHistory:
+        pool = self.pools.get(life.key)
+        if pool is None:
+            pool = self.pools[life.key] = PoolHistory(life.key)
+        return pool
+
+    def _attach(self, snapshot: Snapshot) -> None:
+        """What was asked in addition goes to the lives it is about."""
+        if not (snapshot.details or snapshot.processes or snapshot.clients_gone or snapshot.pooled_clients):
+            return
+        for session in snapshot.sessions:
+            life = self.lives[session.identity]
+            if (detail := snapshot.details.get(session.id)) is not None:
+                life.detail = detail
+            if (client := snapshot.pooled_clients.get(session.id)) is not None:
+                life.pooled_client = client
+            life.client_gone = life.client_gone + 1 if session.id in snapshot.clients_gone else 0
+            process = snapshot.processes.get(session.id)
+            if process is not None and life.process != process:
+                self._move(life, process)
+
+    def _move(self, life: Life, process: object) -> None:
+        """Its process became known only now: it belongs to another pool than we thought."""
+        from dbdoctor.model.session import ClientProcess
+
+        assert isinstance(process, ClientProcess)
+        life.process = process
+        life.spared = why_spared(life.session, process)
+        if life.key.process == process.pid:
+            return
+        before = self._pool_of(life)
+        before.lives.pop(life.session.identity, None)
+        life.key = life.key._replace(process=process.pid)
+        started = life.session.started_at
+        born = started is not None and started > self._watching_since
+        self._pool_of(life).open(life, while_watching=born)
+        if born and before.opened:
+            before.opened -= 1
+
+    def _end(self, snapshot: Snapshot, *, while_watching: bool) -> None:
+        at = snapshot.at
+        if len(self.lives) == len(snapshot.sessions):
+            return
+        gone: dict[GroupKey, list[Life]] = {}
+        for life in [life for life in self.lives.values() if life.seen != at and life.first_seen != at]:
+            del self.lives[life.session.identity]
+            gone.setdefault(life.key, []).append(life)
+        for key, ended in gone.items():
+            pool = self.pools[key]
+            pool.close(ended, at, while_watching=while_watching)
+            if not pool.lives:
+                pool.empty_since = at
+
+    def _count(self, at: float) -> None:
+        counted: Counter[GroupKey] = Counter()
+        for key, pool in self.pools.items():
+            counted[self.display_key(key)] += len(pool.lives)
+        for key, number in counted.items():
+            series = self.series.get(key)
+            if series is None:
+                series = self.series[key] = Series()
+            series.add(number)
+            self.counts.setdefault(key, deque(maxlen=_TREND_POINTS)).append((at, number))
+
+    def _forget(self, at: float) -> None:
+        old = [
+            key
+            for key, pool in self.pools.items()
+            if pool.empty_since is not None and at - pool.empty_since > _FORGET_AFTER
+        ]
+        if not old:
+            return
+        for key in old:
+            del self.pools[key]
+        alive = {self.display_key(key) for key in self.pools}
+        for shown in [shown for shown in self.series if shown not in alive]:
+            del self.series[shown]
+            self.counts.pop(shown, None)
+
+    def _take_facts(self, snapshot: Snapshot) -> None:
+        self.slots = snapshot.slots or self.slots
+        self.waiters = snapshot.waiters
+        self.hidden = sum(1 for session in snapshot.sessions if session.hidden)
+        blocked = {waiter.id: waiter.since if waiter.since is not None else snapshot.at for waiter in snapshot.waiters}
+        self.blocked_since = {one: min(since, self.blocked_since.get(one, since)) for one, since in blocked.items()}
+        if snapshot.prepared is not None:
+            self.prepared = snapshot.prepared
+        if snapshot.replication_slots is not None:
+            self.replication_slots = snapshot.replication_slots
+        if snapshot.ended is not None:
+            self.ended_first = self.ended_first or snapshot.ended
+            self.ended = snapshot.ended
+        for missing in snapshot.missing:
+            self.missing[missing] = None
+
+    def _ask(self, session: Session, ids: list[int]) -> None:
+        life = self.lives.get(session.identity)
+        if life is None or life.detail is None or life.detail.changed_at != session.changed_at:
+            ids.append(session.id)
+
+    def _ask_passed_over(self, snapshot: Snapshot, ids: list[int]) -> None:
+        if self.samples:
+            living: Iterable[Session] = (
+                life.session for pool in self.pools.values() for life in pool.passed_over[:_MOST_ASKED]
+            )
+        else:
+            living = self._passed_over_at_first(snapshot)
+        for session in living:
+            self._ask(session, ids)
+
+    def _passed_over_at_first(self, snapshot: Snapshot) -> Iterable[Session]:
+        pools: dict[GroupKey, list[Session]] = {}
+        for session in snapshot.sessions:
+            process = snapshot.processes.get(session.id)
+            pid = process.pid if process is not None else session.process
+            key = GroupKey(session.application, session.user, session.database, session.client, pid)
+            pools.setdefault(key, []).append(session)
+        for sessions in pools.values():
+            if len(sessions) >= 3:
+                chosen = set(passed_over(sessions, snapshot.at, 0.0)[:_MOST_ASKED])
+                yield from (session for session in sessions if session.identity in chosen)
+
+    def _ask_prepared(self, snapshot: Snapshot, ids: list[int]) -> None:
+        """A two-phase transaction belongs to no session; the one whose last statement prepared it is asked for it."""
+        prepared = snapshot.prepared if snapshot.prepared is not None else self.prepared
+        if not prepared:
+            return
+        for session in snapshot.sessions:
+            if session.state == IDLE and session.changed_at is not None:
+                since = session.changed_at
+                if any(abs(since - one.prepared_at) < _SAME_TIME for one in prepared):
+                    self._ask(session, ids)

@@ -1,0 +1,187 @@
+"""The sessions that one pool would hold: one application, role, database, client address and, where known, process."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from dbdoctor.history.life import Life
+from dbdoctor.model.leaks import GroupKey, Trend
+from dbdoctor.model.session import IDLE, Identity, Session
+
+# A session counts as silent from here on (seconds), and when it has been so for twice the longest silence from which
+# a session of the same pool came back.
+_SHORTEST_SILENCE = 3.0
+_BEYOND_RETURNS = 2.0
+# A session that was opened counts as kept once it is as old as this: connections without a pool end sooner.
+_KEPT_AFTER = 2.0
+# The server notes the end of a statement before the client has it: within this time nothing is "after".
+_SAME_MOMENT = 0.05
+_MOST_TIMES = 512
+
+
+class PoolHistory:
+    """What was seen of one pool: its sessions' lives, what opened and closed while we watched. Server's clock.
+
+    `passed_over` are the sessions that sit idle although the client opened others since: a pool would have given
+    these out. `most_passed_over` is the most of them at any sample. `swept` counts sessions that closed together with
+    most of those passed over, as a garbage collector does it; `closed_silent` those that closed one by one after a
+    silence, as an application does that holds a connection for a while and then closes it.
+    """
+
+    def __init__(self, key: GroupKey) -> None:
+        self.key = key
+        self.lives: dict[Identity, Life] = {}
+        self.opened = 0
+        self.closed = 0
+        self.closed_silent = 0
+        self.swept = 0
+        self.most_busy = 0
+        self.longest_return = 0.0
+        self.long_pauses = 0
+        self.returned = 0
+        self.returned_after = 0.0
+        self.passed_over: list[Life] = []
+        self.most_passed_over = 0
+        self.kept_births = 0
+        self.most_kept_births = 0
+        self.empty_since: float | None = None
+        self.openings: deque[float] = deque(maxlen=_MOST_TIMES)
+        self.closings: deque[float] = deque(maxlen=_MOST_TIMES)
+
+    def open(self, life: Life, *, while_watching: bool) -> None:
+        """A session that was not there at the sample before."""
+        self.lives[life.session.identity] = life
+        self.empty_since = None
+        if while_watching:
+            self.opened += 1
+            self.openings.append(life.session.started_at or life.first_seen)
+
+    def close(self, ended: Sequence[Life], at: float, *, while_watching: bool) -> None:
+        """Sessions that are gone, found so at one sample."""
+        silent = sum(1 for life in ended if life.session.state == IDLE and life.silence(at) >= _SHORTEST_SILENCE)
+        passed = {life.session.identity for life in self.passed_over}
+        swept = sum(1 for life in ended if life.session.identity in passed)
+        for life in ended:
+            del self.lives[life.session.identity]
+            self._remember(life)
+        if not while_watching:
+            return
+        self.closed += len(ended)
+        self.closings.extend([at] * len(ended))
+        if swept >= 3 and swept >= len(passed) * 2 / 3:
+            self.swept += swept
+        else:
+            self.closed_silent += silent
+
+    def settle(self, at: float, first_at: float) -> None:
+        """After a sample: judge which sessions were passed over."""
+        lives = self.lives.values()
+        busy = 0
+        for life in lives:
+            if life.busy:
+                busy += 1
+            if life.uses and life.longest_return > self.longest_return:
+                self.longest_return = life.longest_return
+        self.most_busy = max(self.most_busy, busy)
+        least = max(_SHORTEST_SILENCE, _BEYOND_RETURNS * self.longest_return)
+        chosen = set(passed_over((life.session for life in lives if life.spared is None), at, least))
+        self.passed_over = [life for life in lives if life.session.identity in chosen] if chosen else []
+        self.kept_births = sum(
+            1
+            for life in lives
+            if life.session.started_at is not None and first_at < life.session.started_at <= at - _KEPT_AFTER
+        )
+        self.most_passed_over = max(self.most_passed_over, len(self.passed_over))
+        self.most_kept_births = max(self.most_kept_births, self.kept_births)
+
+    def _remember(self, life: Life) -> None:
+        self.longest_return = max(self.longest_return, life.longest_return)
+        self.long_pauses += life.long_pauses
+
+
+def passed_over(sessions: Iterable[Session], now: float, least: float) -> list[Identity]:
+    """The idle sessions, silent for `least` seconds, that a pool would have given out instead of opening another.
+
+    A pool opens a session only when none is free. So one that was idle when a further session of the same pool began, and
+    that still is, was not free: somebody holds it, or its pool was forgotten. What began and ended again in between
+    proves nothing (a connection made without a pool), so only sessions that are still there and were kept count.
+    """
+    seen = [session for session in sessions if session.changed_at is not None and session.started_at is not None]
+    starts = sorted(
+        session.started_at for session in seen if session.started_at and session.started_at <= now - _KEPT_AFTER
+    )
+    return [
+        session.identity
+        for session in seen
+        if session.state == IDLE
+        and session.changed_at is not None
+        and now - session.changed_at >= least
+        and bisect_right(starts, session.changed_at + _SAME_MOMENT) < len(starts)
+    ]
+
+
+class _Window(NamedTuple):
+    opened: list[float]
+    closed: list[float]
+    counts: list[tuple[float, int]]
+
+
+def trend(
+    opened: Iterable[float], closed: Iterable[float], counts: Sequence[tuple[float, int]], now: float
+) -> Trend | None:
+    """How fast a number of sessions grows, from when they opened and closed; None for fewer than two samples.
+
+    Where nothing closed, the openings themselves tell the rate, to the server's microsecond, whatever the interval of
+    sampling. Else the line of least squares through the counts, its range from the steps between them as of a random
+    walk, which overstates it rather than not.
+    """
+    if len(counts) < 2:
+        return None
+    since = counts[0][0]
+    window = _Window(sorted(t for t in opened if t > since), [t for t in closed if t > since], list(counts))
+    seconds = now - since
+    if seconds <= 0:
+        return None
+    if not window.opened and not window.closed:
+        return Trend(0.0, 0.0, 60.0 / seconds, seconds)
+    if not window.closed and len(window.opened) >= 3:
+        return _by_openings(window.opened, now, seconds)
+    return _by_counts(window.counts, seconds)
+
+
+def _by_openings(times: list[float], now: float, seconds: float) -> Trend | None:
+    number = len(times)
+    span = times[-1] - times[0]
+    if span <= 0:
+        return _rate(number / seconds, 2.0 / number**0.5, seconds)
+    mean = span / (number - 1)
+    quiet = now - times[-1]
+    steps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    variation = (sum((step - mean) ** 2 for step in steps) / len(steps)) ** 0.5 / mean
+    if quiet > mean * (4.0 + 2 * variation):
+        return Trend(
+            0.0, 0.0, 60.0 / quiet, seconds
+        )  # it has stopped: at that rate, so long a silence has odds of 1 in 50
+    rate = 1 / mean if quiet <= mean * (1.5 + variation) else number / (now - times[0])
+    return _rate(rate, 2.0 * max(variation, 0.5 / number) / number**0.5, seconds)
+
+
+def _by_counts(counts: list[tuple[float, int]], seconds: float) -> Trend:
+    number = len(counts)
+    mean_t = sum(t for t, _ in counts) / number
+    mean_c = sum(c for _, c in counts) / number
+    spread = sum((t - mean_t) ** 2 for t, _ in counts) or 1.0
+    slope = sum((t - mean_t) * (c - mean_c) for t, c in counts) / spread
+    steps = [later[1] - earlier[1] for earlier, later in zip(counts, counts[1:], strict=False)]
+    drift = sum(steps) / len(steps)
+    deviation = (sum((step - drift) ** 2 for step in steps) / len(steps)) ** 0.5
+    error = 2 * deviation * len(steps) ** 0.5 / seconds
+    return Trend(slope * 60, (slope - error) * 60, (slope + error) * 60, seconds)
+
+
+def _rate(per_second: float, relative_error: float, seconds: float) -> Trend:
+    low, high = per_second * max(0.0, 1 - relative_error), per_second * (1 + relative_error)
+    return Trend(per_second * 60, low * 60, high * 60, seconds)
