@@ -66,6 +66,12 @@ class PgBouncer:
             self._process = None
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None, "PgBouncer is not started"
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What it has logged so far."""
         return self._log.read_text(errors="replace")

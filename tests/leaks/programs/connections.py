@@ -1,0 +1,81 @@
+"""Leaks: connections, or whole engines, that are opened and forgotten."""
+
+from __future__ import annotations
+
+import threading
+
+from tests.leaks.programs.program import Host, leak, read, traffic
+
+
+@leak(
+    "every two seconds a connection in AUTOCOMMIT is opened for one query and forgotten: idle, no transaction, for ever"
+)
+def autocommit_forgotten(host: Host) -> None:
+    engine = host.engine(isolation_level="AUTOCOMMIT", max_overflow=-1)
+    host.ready()
+    while True:
+        connection = engine.connect()
+        read(connection, host)
+        host.kept.append(connection)
+        host.sleep(2.0)
+
+
+@leak("every request makes an engine of its own, and they are all kept: one pool with one connection for each request")
+def engine_per_request_kept(host: Host) -> None:
+    host.ready()
+    while True:
+        engine = host.engine()
+        host.kept.append(engine)
+        with engine.begin() as connection:
+            read(connection, host)
+        host.sleep(1.5)
+
+
+@leak("every request makes an engine and drops it without dispose(): its session stays until Python collects garbage")
+def engine_per_request_dropped(host: Host) -> None:
+    host.ready()
+    while True:
+        engine = host.engine()
+        with engine.begin() as connection:
+            read(connection, host)
+        del engine, connection
+        host.sleep(0.7)
+
+
+@leak("connections are opened ahead, for later, and nobody ever uses or closes one")
+def raw_connections_never_used(host: Host) -> None:
+    host.ready()
+    while True:
+        host.kept.append(host.raw_connection())
+        host.sleep(2.0)
+
+
+@leak("every thread keeps an engine of its own in a registry; the threads end, the registry and its sessions stay")
+def engines_of_ended_threads(host: Host) -> None:
+    registry: dict[str, object] = {}
+
+    def job() -> None:
+        engine = host.engine(pool_size=1)
+        registry[threading.current_thread().name] = engine
+        for _ in range(3):
+            with engine.begin() as connection:
+                read(connection, host)
+            host.sleep(0.1)
+
+    host.kept.append(registry)
+    host.ready()
+    while True:
+        host.thread(job).join()
+        host.sleep(1.5)
+
+
+@leak("the pool is declared as 10 + 5 and 24 sessions are open: the code that took them works around the pool")
+def more_than_declared(host: Host) -> None:
+    engine = host.engine(pool_size=10, max_overflow=-1)
+    for _ in range(23):
+        connection = engine.connect()
+        read(connection, host)
+        connection.rollback()
+        host.kept.append(connection)
+    host.ready()
+    traffic(engine, host, think=(0.3, 1.0))
