@@ -14,37 +14,43 @@ from pathlib import Path
 from typing import Self
 
 from tests.leaks.programs.everything import PROGRAMS
-from tests.leaks.programs.program import Program
 from tests.servers import guard
 from tests.servers.workspace import REPOSITORY, workspace
 
 PATIENCE = 90.0
 
 
-class RunningProgram:
-    """One program's process. `lines` of its stdout come by `read_line`."""
+def program_environment(dsn: str, **more: object) -> dict[str, str]:
+    """What a program is started with; `pooler_dsn=...` becomes PROGRAM_POOLER_DSN, and what is false is left out."""
+    own = {f"PROGRAM_{name.upper()}": str(value) for name, value in more.items() if value}
+    return {**workspace().environment(), "PROGRAM_DSN": dsn, **own}
 
-    def __init__(self, program: Program, environment: Mapping[str, str]) -> None:
-        self.program = program
+
+class RunningProgram:
+    """One program's process, or with `part` one that does a part alone."""
+
+    def __init__(self, name: str, environment: Mapping[str, str], *part: str) -> None:
+        self.name = name
         self.errors = workspace().write(workspace().directory("program") / "stderr", "")
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.leaks.programs", program.name],
+                [sys.executable, "-m", "tests.leaks.programs", name, *part],
                 env=dict(environment),
                 cwd=REPOSITORY,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
+                bufsize=0,
                 start_new_session=True,
             )
-        workspace().watch(self.process.pid, program.name)
+        workspace().watch(self.process.pid, name)
 
     def read_line(self, seconds: float) -> str:
         """The next line that it writes; AssertionError when none comes in that time, or it ended."""
         assert self.process.stdout is not None
         readable, _, _ = select.select([self.process.stdout], [], [], max(0.0, seconds))
         line = self.process.stdout.readline().decode() if readable else ""
-        assert line, f"{self.program.name} wrote no line in {seconds:.0f} s: {self.errors.read_text()}"
+        assert line, f"{self.name} wrote no line in {seconds:.0f} s: {self.errors.read_text()}"
         return line.rstrip("\n")
 
     def go(self) -> None:
@@ -55,7 +61,7 @@ class RunningProgram:
 
     def assert_running(self) -> None:
         """AssertionError with what it said when it has ended."""
-        assert self.process.poll() is None, f"{self.program.name} ended: {self.errors.read_text()}"
+        assert self.process.poll() is None, f"{self.name} ended: {self.errors.read_text()}"
 
     def stop(self) -> None:
         """Ends it and all its parts."""
@@ -88,13 +94,9 @@ class Fleet:
         self.names = list(names)
         self.running: dict[str, RunningProgram] = {}
         self._pooler_pid = pooler_pid
-        more = {"PROGRAM_POOLER_DSN": pooler_dsn, "PROGRAM_PSQL": psql, "PROGRAM_NAMELESS": nameless or None}
-        self._environment = {
-            **workspace().environment(),
-            "PROGRAM_DSN": dsn,
-            "PROGRAM_AWAITS_GO": "1",
-            **{name: str(value) for name, value in more.items() if value},
-        }
+        self._environment = program_environment(
+            dsn, awaits_go=1, nameless=int(nameless), pooler_dsn=pooler_dsn, psql=psql
+        )
 
     def __enter__(self) -> Self:
         try:
@@ -139,7 +141,7 @@ class Fleet:
 
     def _start(self, names: list[str]) -> None:
         for name in names:
-            self.running[name] = RunningProgram(PROGRAMS[name], self._environment)
+            self.running[name] = RunningProgram(name, self._environment)
         deadline = time.monotonic() + PATIENCE
         for name in names:
             line = self.running[name].read_line(deadline - time.monotonic())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
+import time
 
-from tests.leaks.programs.program import Host, leak, read, traffic
+from tests.leaks.programs.program import Host, leak, part, read, traffic
 
 
 @leak(
@@ -79,3 +82,17 @@ def more_than_declared(host: Host) -> None:
         host.kept.append(connection)
     host.ready()
     traffic(engine, host, think=(0.3, 1.0))
+
+
+@part
+def leak_at_a_constant_rate(host: Host) -> None:
+    """One session each `PROGRAM_EVERY` seconds; says `refused` with the time when the server has no slot left for it."""
+    from psycopg2 import OperationalError
+
+    every, began = float(os.environ["PROGRAM_EVERY"]), time.monotonic()
+    host.ready()
+    with contextlib.suppress(OperationalError):
+        while True:
+            host.kept.append(host.raw_connection())
+            host.sleep(max(0.0, began + len(host.kept) * every - time.monotonic()))
+    print("refused", time.time(), flush=True)
