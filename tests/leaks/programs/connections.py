@@ -96,3 +96,41 @@ def leak_at_a_constant_rate(host: Host) -> None:
             host.kept.append(host.raw_connection())
             host.sleep(max(0.0, began + len(host.kept) * every - time.monotonic()))
     print("refused", time.time(), flush=True)
+
+
+@part
+def many_sessions(host: Host) -> None:
+    """`PROGRAM_SESSIONS` at rest, of ten applications; one in fifty is idle in transaction."""
+    import psycopg2
+
+    for number in range(int(os.environ["PROGRAM_SESSIONS"])):
+        connection = psycopg2.connect(host.dsn, application_name=f"application-{number % 10}")
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+        if number % 50:
+            connection.commit()
+        host.kept.append(connection)
+    host.ready()
+
+
+@part
+def sessions_that_come_and_go(host: Host) -> None:
+    """`PROGRAM_SESSIONS` in ten applications, of which two a second close and are opened anew by another name."""
+    import psycopg2
+
+    def open_one(number: int) -> None:
+        connection = psycopg2.connect(host.dsn, application_name=f"application-{number % 10}")
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+        connection.commit()
+        host.kept.append(connection)
+
+    number = 0
+    for number in range(int(os.environ["PROGRAM_SESSIONS"])):
+        open_one(number)
+    host.ready()
+    while True:
+        number += 1
+        host.kept.pop(host.random.randrange(len(host.kept))).close()
+        open_one(number)
+        host.sleep(0.5)
