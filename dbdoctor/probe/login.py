@@ -106,13 +106,19 @@ def run_query(session: LoggedIn, sql: str, deadline: Deadline) -> tuple[Any, ...
 
     Raises QueryFailedError or DeadlinePassedError.
     """
+    rows = run_rows(session, sql, deadline)
+    return rows[0] if rows else None
+
+
+def run_rows(session: LoggedIn, sql: str, deadline: Deadline) -> list[tuple[Any, ...]]:
+    """The same, and all the rows of its last statement."""
     import psycopg2
 
     try:
         with contextlib.closing(_cursor(session.connection)) as asked:
             asked.execute(sql)
             _wait(session.connection, deadline)
-            return asked.fetchone() if asked.description else None
+            return asked.fetchall() if asked.description else []
     except (psycopg2.Error, UnicodeDecodeError) as error:
         raise QueryFailedError(_words(error), getattr(error, "pgcode", None)) from None
 
