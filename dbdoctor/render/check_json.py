@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from dbdoctor.model.examination import Examination
-from dbdoctor.model.finding import Finding
-from dbdoctor.model.server import ServerFacts, Slots
-from dbdoctor.render.clean import clean, clean_lines
+from dbdoctor.model.server import ServerFacts
+from dbdoctor.render.json_values import cleaned, finding_object, skipped_object, slots_object, time_text
 
 SCHEMA = "dbdoctor.check/1"
-# Characters of one text; programs get what people get shortened, but no flood.
-_LONGEST = 20_000
 
 
 def check_json(examination: Examination, *, indent: int | None = None) -> str:
     """One object; with `indent` for people's eyes, else on one line."""
-    return json.dumps(_cleaned(check_object(examination)), indent=indent, ensure_ascii=True)
+    return json.dumps(cleaned(check_object(examination)), indent=indent, ensure_ascii=True)
 
 
 def check_object(examination: Examination) -> dict[str, Any]:
@@ -44,38 +40,12 @@ def check_object(examination: Examination) -> dict[str, Any]:
             for stage in examination.stages
         ],
         "server": _server(examination.facts) if examination.facts else None,
-        "slots": _slots(examination.facts.slots) if examination.facts and examination.facts.slots else None,
+        "slots": slots_object(examination.facts.slots) if examination.facts and examination.facts.slots else None,
         "cost": _cost(examination),
         "findings": [finding_object(finding) for finding in examination.findings],
-        "skipped": [{"rule": s.rule, "reason": s.reason, "help": s.help} for s in examination.skipped],
+        "skipped": [skipped_object(skipped) for skipped in examination.skipped],
         "notes": list(examination.notes),
     }
-
-
-def finding_object(finding: Finding) -> dict[str, Any]:
-    """A finding, as in every command's JSON."""
-    return {
-        "code": finding.code,
-        "severity": finding.severity.value,
-        "title": finding.title,
-        "group": dict(finding.group) if finding.group else None,
-        "sessions": [dict(session) for session in finding.sessions],
-        "evidence": dict(finding.evidence),
-        "why": finding.why,
-        "fix": finding.fix,
-        "command": finding.command,
-    }
-
-
-def _cleaned(value: Any, key: str = "") -> Any:
-    """Every text without control and direction characters, so that `jq -r` does no harm; the lines of a command stay."""
-    if isinstance(value, str):
-        return "\n".join(clean_lines(value, _LONGEST)) if key == "command" else clean(value, _LONGEST)
-    if isinstance(value, Mapping):
-        return {clean(str(name)): _cleaned(item, str(name)) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_cleaned(item, key) for item in value]
-    return value if value is None or isinstance(value, (bool, int, float)) else clean(str(value), _LONGEST)
 
 
 def _server(facts: ServerFacts) -> dict[str, Any]:
@@ -96,22 +66,12 @@ def _server(facts: ServerFacts) -> dict[str, Any]:
         "settings": {
             f"{name}_seconds" if _is_duration(name) else name: value for name, value in facts.settings.items()
         },
-        "password_expires_at": _time(facts.password_expires_at),
-        "time": _time(facts.server_time),
+        "password_expires_at": time_text(facts.password_expires_at),
+        "time": time_text(facts.server_time),
         "clock_skew_seconds": facts.clock_skew,
         "clock_uncertainty_seconds": facts.clock_uncertainty,
         "hidden_sessions": facts.hidden_sessions,
         "missing": [{"what": m.what, "reason": m.reason, "help": m.help} for m in facts.missing],
-    }
-
-
-def _slots(slots: Slots) -> dict[str, Any]:
-    return {
-        "limit": slots.limit,
-        "reserved": slots.reserved,
-        "used": slots.used,
-        "free": slots.free,
-        "used_by": [{"user": user, "application": name, "sessions": count} for user, name, count in slots.used_by],
     }
 
 
@@ -131,12 +91,3 @@ def _cost(examination: Examination) -> Mapping[str, Any] | None:
 
 def _is_duration(name: str) -> bool:
     return not name.endswith("_count")
-
-
-def _time(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
-    except (OverflowError, ValueError, OSError):
-        return None

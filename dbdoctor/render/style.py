@@ -12,11 +12,12 @@ SEVERITY_COLOUR = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 
 class Style(NamedTuple):
-    """How one stream is written: in colour or not, how wide, and whether a person watches it."""
+    """How one stream is written: in colour or not, how wide, whether a person watches it, and whether it takes any letter."""
 
     colour: bool
     width: int
     terminal: bool
+    unicode: bool = True
 
     @classmethod
     def of(cls, stream: TextIO, *, no_color: bool = False) -> Style:
@@ -27,6 +28,7 @@ class Style(NamedTuple):
             _wants_colour(terminal=terminal, no_color=no_color),
             max(40, min(width, 120)),
             terminal and os.environ.get("TERM") != "dumb",
+            (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf"),
         )
 
     def paint(self, text: str, colour: str | None = None, *, bold: bool = False) -> str:
