@@ -10,6 +10,7 @@ import typer
 
 from dbdoctor.cli.check import check
 from dbdoctor.cli.explain import explain
+from dbdoctor.cli.leaks import leaks
 
 _HELP = """A doctor for database connections and connection pools.
 
@@ -17,6 +18,8 @@ _HELP = """A doctor for database connections and connection pools.
   dbdoctor check postgresql://app@db1/shop     where exactly does connecting fail?
   dbdoctor check demo                          the same, on a PostgreSQL started for it
   dbdoctor check --all --json                  every profile of the config, one object a line
+  dbdoctor leaks postgresql://app@db1/shop     who holds sessions that nobody uses?
+  dbdoctor leaks --watch                       the same, on one screen, until Ctrl-C
   dbdoctor explain too-many-clients            the page behind a code
 
 \b
@@ -53,6 +56,7 @@ def application() -> typer.Typer:
     )
     app.callback()(_root)
     app.command(short_help="Where exactly does connecting fail? And how close is the server to it?")(check)
+    app.command(short_help="Who holds sessions that nobody uses, since when, growing how fast?")(leaks)
     app.command(short_help="The page behind a finding's code.")(explain)
     return app
 

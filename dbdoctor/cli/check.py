@@ -40,7 +40,8 @@ def check(
     seconds = options.read_duration("--login-timeout", login_timeout, least=0.05, most=_LONGEST_LOGIN_TIMEOUT)
     import contextlib
 
-    from dbdoctor.cli.check_run import CheckRun, choose_login_timeout, start_targets
+    from dbdoctor.cli.check_run import CheckRun
+    from dbdoctor.cli.start import choose_login_timeout, start_targets
     from dbdoctor.targets.select import select_targets
 
     selection = select_targets(words, config=config, use_config=not no_config, trust=trust, every_profile=every_profile)

@@ -2,58 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from dbdoctor.cli import options
 from dbdoctor.cli.judge import judge, with_own_fault
 from dbdoctor.cli.progress import Progress
-from dbdoctor.errors import ExitCode, UsageError
+from dbdoctor.errors import ExitCode
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.stage import Stage
 from dbdoctor.model.target import Target
 from dbdoctor.probe.run import examine_all
 from dbdoctor.render.style import Style
-
-if TYPE_CHECKING:
-    from dbdoctor.targets.select import Selection
-
-
-def choose_login_timeout(given: float | None, selection: Selection) -> float | None:
-    """The option wins over a profile's own, which wins over the config's general one."""
-    if given is not None:
-        return given
-    general = selection.settings.get("login_timeout")
-    return (
-        float(general)
-        if general and all(getattr(t, "login_timeout", None) is None for t in selection.targets)
-        else None
-    )
-
-
-def start_targets(selection: Selection, stack: contextlib.ExitStack) -> list[Target]:
-    """The targets, with the demo server started where `demo` was asked for; it stops when the stack is left."""
-    chosen: list[Target] = []
-    demo: Target | None = None
-    for target in selection.targets:
-        if isinstance(target, Target):
-            chosen.append(target)
-            continue
-        if demo is None:
-            from dbdoctor.demo.embedded import embedded_postgresql
-
-            progress = Progress()
-            try:
-                demo = stack.enter_context(embedded_postgresql(on_progress=progress.note))
-            finally:
-                progress.clear()
-        chosen.append(demo)
-    if not chosen:
-        raise UsageError("there is nothing to check", help="`dbdoctor check demo` needs no database")
-    return chosen
 
 
 class CheckRun:

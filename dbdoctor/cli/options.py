@@ -51,6 +51,16 @@ Targets = Annotated[
         show_default=False,
     ),
 ]
+OneTarget = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[TARGET]",
+        help="A DSN, a profile of the config file, module:engine, or demo. Left out: $DBDOCTOR_DSN, the config's default "
+        "profile, $DATABASE_URL.",
+        autocompletion=complete_target,
+        show_default=False,
+    ),
+]
 Config = Annotated[
     Path | None, typer.Option("--config", help="Read this config file and no other.", show_default=False)
 ]

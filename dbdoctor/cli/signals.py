@@ -47,6 +47,31 @@ def raise_on_terminate() -> dict[int, Any]:
     }
 
 
+@contextmanager
+def end_on_signal(request: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, the first Ctrl-C or SIGTERM calls `request`, which asks for a normal end.
+
+    The next one does what it did before. A signal that is ignored stays ignored.
+    """
+    previous: dict[int, Any] = {}
+
+    def restore() -> None:
+        for number, before in previous.items():
+            signal.signal(number, before if before is not None else signal.SIG_DFL)
+
+    def handle(_: int, __: FrameType | None) -> None:
+        restore()
+        request()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            previous[number] = signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        restore()
+
+
 def ignore_signals() -> None:
     """For the last instants of a process: the verdict is out, and the exit code must stay what it is.
 

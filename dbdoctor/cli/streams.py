@@ -27,6 +27,18 @@ def prepare_streams() -> None:
     sys.stderr = _stream(sys.stderr, 2, _Messages)
 
 
+def reader_is_gone() -> bool:
+    """Whether nobody will ever read stdout (`| head -1` has ended): what goes on for hours may end then."""
+    import select
+
+    poller = select.poll()
+    try:
+        poller.register(sys.stdout.fileno(), 0)  # errors are told without being asked for
+        return any(event & select.POLLERR for _, event in poller.poll(0))
+    except (OSError, ValueError):
+        return False
+
+
 class _Messages(io.FileIO):
     """A descriptor whose first failure to be written is its last: from then on everything is dropped."""
 

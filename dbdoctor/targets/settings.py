@@ -121,7 +121,7 @@ THRESHOLDS: tuple[Setting, ...] = (
         _YEAR,
         14 * 86400.0,
     ),
-    Setting("idle", Kind.DURATION, "How long a session may be idle before it counts as unused.", 0.0, _YEAR, 600.0),
+    Setting("idle", Kind.DURATION, "How long a session may be idle before it counts as unused.", 0.0, _YEAR, 300.0),
     Setting(
         "idle_in_transaction",
         Kind.DURATION,

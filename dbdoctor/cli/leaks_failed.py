@@ -1,0 +1,86 @@
+"""`leaks` when there was no way in: the failure is named as `check` names it, and the JSON is whole."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dbdoctor.cli.judge import judge
+from dbdoctor.cli.progress import Progress
+from dbdoctor.errors import CannotLookError, ExitCode
+from dbdoctor.model.duration import format_duration
+from dbdoctor.model.examination import Examination
+from dbdoctor.model.finding import Finding
+from dbdoctor.model.leaks import LeaksReport, Observed
+from dbdoctor.model.secret import redact
+from dbdoctor.model.stage import Failure, StageName
+from dbdoctor.model.target import Target
+from dbdoctor.probe.failures import find
+from dbdoctor.probe.run import examine_all
+from dbdoctor.watch.source import SourceSlowError
+
+if TYPE_CHECKING:
+    from dbdoctor.cli.leaks_run import Answer, Manner
+
+
+def show_failure(
+    target: Target, error: Exception | None, login_timeout: float, manner: Manner, answer: Answer
+) -> ExitCode:
+    """Find out why there is no way in, show it; gives the exit code. `error` is what the source said, if it was asked."""
+    examination = judge(_examine(target, login_timeout))
+    if examination.connected and error is not None:
+        # The login works; it is our question that was not answered, or it works again by now.
+        examination = replace(examination, connected=False, findings=(_of(error, target), *examination.findings))
+    if manner.wants_json:
+        answer.print(_report(examination))
+    else:
+        from dbdoctor.render.check_text import result_lines, stage_lines
+        from dbdoctor.render.style import Style
+
+        style = Style.of(sys.stdout, no_color=manner.no_color)
+        print(target.shown)
+        for stage in examination.stages:
+            for line in stage_lines(stage, style):
+                print(line)
+        for line in result_lines(replace(examination, facts=None), style):
+            print(line)
+    return ExitCode.CANNOT_LOOK
+
+
+def _examine(target: Target, login_timeout: float) -> Examination:
+    progress = Progress()
+    try:
+        probes = examine_all(
+            [target],
+            login_timeout=login_timeout,
+            samples=1,
+            on_progress=progress.event,
+            on_tick=progress.tick,
+        )
+        return next(examination for _, examination in probes)
+    finally:
+        progress.clear()
+
+
+def _of(error: Exception, target: Target) -> Finding:
+    where = target.endpoints[0].shown if target.endpoints else None
+    values: dict[str, object] = {"where": where, "seconds": format_duration(5.0)}
+    code = "query-stalled" if isinstance(error, SourceSlowError) else "query-failed"
+    said = f"{error.what}: {error.cause}" if isinstance(error, CannotLookError) and error.cause else str(error)
+    return find(Failure(code, StageName.QUERY, redact(said), values=values))
+
+
+def _report(examination: Examination) -> LeaksReport:
+    now = time.time()
+    return LeaksReport(
+        target=examination.target.shown,
+        observed=Observed(now, now, 0, 0.0),
+        slots=None,
+        forecast=None,
+        groups=(),
+        findings=examination.findings,
+        skipped=examination.skipped,
+        facts=examination.facts,
+    )

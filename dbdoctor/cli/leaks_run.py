@@ -1,0 +1,307 @@
+"""One run of `leaks`: turns of the loop or of a recording go in, a report comes out, sessions are ended if asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from dbdoctor.cli import options
+from dbdoctor.cli.leaks_options import LeaksOptions
+from dbdoctor.errors import CannotLookError, ExitCode
+from dbdoctor.history import History
+from dbdoctor.model.leaks import Event, LeaksReport, WatchOptions
+from dbdoctor.model.target import Product, Target
+from dbdoctor.watch.loop import Loop, Turn
+from dbdoctor.watch.source import SessionSource, SourceLostError, SourceSlowError
+from dbdoctor.watch.stop import Stop
+
+if TYPE_CHECKING:
+    from dbdoctor.cli.leaks_terminate import Terminated
+    from dbdoctor.cli.leaks_views import View
+    from dbdoctor.model.server import ServerFacts
+    from dbdoctor.model.snapshot import Snapshot
+    from dbdoctor.targets.select import Selection
+    from dbdoctor.watch.recorder import Recorder
+
+_DEFAULT_LOGIN_TIMEOUT = 5.0
+
+
+class Manner(NamedTuple):
+    """How the answer is given: as JSON or text, in colour or not, and what makes the exit code 1 (None: not said)."""
+
+    wants_json: bool
+    no_color: bool
+    fail_on: options.FailOn | None
+
+    def configured(self, selection: Selection) -> Manner:
+        """With what the config says where the command line says nothing."""
+        said = selection.settings
+        return self._replace(
+            wants_json=self.wants_json or said.get("format") == "json",
+            fail_on=self.fail_on or options.FailOn(said.get("fail_on", "error")),
+        )
+
+
+def leaks_of_target(selection: Selection, asked: LeaksOptions, manner: Manner, login_timeout: float | None) -> int:
+    """Watch the target that was selected; gives the exit code."""
+    from dbdoctor.cli.start import choose_login_timeout, start_targets
+
+    with contextlib.ExitStack() as stack:
+        target = start_targets(selection, stack)[0]
+        for note in dict.fromkeys([*selection.notes, *target.notes]):
+            say(f"note: {note}")
+        timeout = choose_login_timeout(login_timeout, selection) or target.login_timeout or _DEFAULT_LOGIN_TIMEOUT
+        return LiveRun(target, asked, manner.configured(selection), timeout).run()
+
+
+def leaks_of_recording(path: Path, asked: LeaksOptions, manner: Manner) -> int:
+    """Judge a recording; gives the exit code."""
+    from dbdoctor.watch.replay import Replay
+
+    replay = Replay(path)
+    judged = Judged(replay.target, asked.watch_options(replay.target, replay.options))
+    for turn in replay.turns():
+        judged.take(turn)
+    if judged.facts is None or not judged.history.samples:
+        raise CannotLookError(
+            "there is not one snapshot in this recording", help="record again, with `dbdoctor leaks --record FILE`"
+        )
+    answer = Answer(asked, manner)
+    report = judged.report(with_sessions=asked.sessions, notes=replay.notes)
+    answer.print(report)
+    return answer.exit_code(report)
+
+
+def say(text: str) -> None:
+    """A line on stderr."""
+    from dbdoctor.cli.progress import Progress
+
+    Progress().say(text)
+
+
+class Judged:
+    """What was seen, as a history that can be judged at any time."""
+
+    def __init__(self, target: Target, watch_options: WatchOptions) -> None:
+        self.target = target
+        self.history = History(watch_options)
+        self.facts: ServerFacts | None = None
+
+    def take(self, turn: Turn) -> None:
+        """The next turn."""
+        self.facts = turn.facts or self.facts
+        if turn.gap:
+            self.history.gap(turn.gap)
+        if turn.snapshot:
+            self.history.add(turn.snapshot)
+
+    def report(self, *, with_sessions: bool, notes: Sequence[str] = ()) -> LeaksReport:
+        """The judgement of what was seen so far; there must be a snapshot."""
+        from dbdoctor.rules.sessions import judge_leaks
+
+        assert self.facts is not None
+        report = judge_leaks(self.history, self.target, self.facts, with_sessions=with_sessions)
+        return replace(report, notes=(*report.notes, *notes)) if notes else report
+
+
+class Answer:
+    """The report on stdout, and the exit code that goes with it."""
+
+    def __init__(self, asked: LeaksOptions, manner: Manner) -> None:
+        self._asked = asked
+        self._manner = manner
+
+    def print(self, report: LeaksReport, terminated: Terminated | None = None) -> None:
+        """The whole report."""
+        if self._manner.wants_json:
+            self._print_json(report, terminated)
+        else:
+            from dbdoctor.render.leaks_text import report_lines
+            from dbdoctor.render.style import Style
+
+            style = Style.of(sys.stdout, no_color=self._manner.no_color)
+            for line in report_lines(report, style, **self._limits(), queries=self._asked.queries):
+                print(line)
+        sys.stdout.flush()
+
+    def _limits(self) -> dict[str, int]:
+        return {} if self._asked.limit is None else {"limit": self._asked.limit}
+
+    def _print_json(self, report: LeaksReport, terminated: Terminated | None) -> None:
+        from dbdoctor.render.leaks_json import leaks_json, leaks_object
+
+        indent = 2 if sys.stdout.isatty() and self._asked.seconds is not None else None
+        if terminated is None:
+            print(leaks_json(report, indent=indent, queries=self._asked.queries))
+            return
+        import json
+
+        found = {**leaks_object(report, queries=self._asked.queries), "terminated": terminated.objects()}
+        print(json.dumps(found, indent=indent))
+
+    def exit_code(self, report: LeaksReport) -> ExitCode:
+        """3 when every session is hidden from us, else by the findings."""
+        sessions = sum(group.sessions for group in report.groups)
+        if sessions and sum(group.hidden for group in report.groups) == sessions:
+            return ExitCode.CANNOT_LOOK
+        return options.exit_code_for(report.findings, self._manner.fail_on or options.FailOn.ERROR)
+
+
+class LiveRun:
+    """A watch of one server, from the login to the exit code."""
+
+    def __init__(self, target: Target, asked: LeaksOptions, manner: Manner, login_timeout: float) -> None:
+        self._target = target
+        self._asked = asked
+        self._manner = manner
+        self._login_timeout = login_timeout
+        self._watch_options = asked.watch_options(target)
+        self._judged = Judged(target, self._watch_options)
+        self._answer = Answer(asked, manner)
+        self._last: LeaksReport | None = None
+        self._recorder: Recorder | None = None
+
+    def run(self) -> int:
+        """The whole run; gives the exit code."""
+        with contextlib.ExitStack() as stack:
+            if self._asked.record:
+                from dbdoctor.watch.recorder import Recorder
+
+                self._recorder = Recorder(
+                    self._asked.record,
+                    self._target,
+                    self._watch_options,
+                    interval=self._asked.interval,
+                    statements=self._asked.queries,
+                )
+                stack.callback(self._recorder.close)
+            if self._target.product is not Product.POSTGRESQL:
+                return self._cannot_look(None)
+            source = _source(self._target)
+            stack.callback(source.close)
+            return self._run(source)
+
+    def _run(self, source: SessionSource) -> int:
+        stop = Stop()
+        loop = Loop(
+            source,
+            interval=self._asked.interval,
+            seconds=self._asked.seconds,
+            login_timeout=self._login_timeout,
+            wanted=self._judged.history.wanted,
+            enrich=_enricher(self._target),
+            stop=stop,
+        )
+        try:
+            self._watch(loop, stop)
+        except (SourceLostError, SourceSlowError, CannotLookError) as error:
+            return self._cannot_look(error)
+        if not self._judged.history.samples:  # interrupted before the first look
+            raise KeyboardInterrupt
+        code = self._finish(source)
+        return ExitCode.CANNOT_LOOK if loop.lost and self._asked.seconds is not None else code
+
+    def _watch(self, loop: Loop, stop: Stop) -> None:
+        with contextlib.ExitStack() as stack:
+            if self._asked.seconds is None:
+                from dbdoctor.cli.signals import end_on_signal
+
+                stack.enter_context(end_on_signal(stop.request))
+            view = self._view()
+            if view is not None:
+                stack.enter_context(view)
+            for turn in loop.turns():
+                self._record(turn)
+                self._judged.take(turn)
+                if view is not None and not self._show(view, turn):
+                    return
+
+    def _show(self, view: View, turn: Turn) -> bool:
+        """Show a turn; gives whether anybody is still looking."""
+        events: list[Event] = list(turn.events)
+        if view.wants_reports and turn.snapshot:
+            from dbdoctor.watch.events import events_between
+
+            report = self._judged.report(with_sessions=False)
+            events += events_between(self._last, report)
+            self._last = report
+        return view.show(turn, self._last, events)
+
+    def _view(self) -> View | None:
+        if self._asked.seconds == 0:
+            return None
+        from dbdoctor.cli.leaks_views import choose_view
+
+        return choose_view(self._target, self._asked, self._manner)
+
+    def _record(self, turn: Turn) -> None:
+        recorder = self._recorder
+        if recorder is None or recorder.failed:
+            return
+        if turn.facts:
+            recorder.facts(turn.facts)
+        if turn.gap:
+            recorder.gap(turn.gap)
+        if turn.snapshot:
+            recorder.snapshot(turn.snapshot)
+        if recorder.failed:
+            say(f"warning: {recorder.failed}")
+
+    def _finish(self, source: SessionSource) -> int:
+        """The report, and the end of sessions if that was asked for."""
+        asked = self._asked
+        notes = (self._recorder.failed,) if self._recorder and self._recorder.failed else ()
+        report = self._judged.report(with_sessions=asked.sessions or asked.terminates, notes=notes)
+        shown = report if asked.sessions else replace(report, sessions=())
+        if not asked.terminates:
+            self._answer.print(shown)
+            return self._answer.exit_code(report)
+        return self._terminate(source, report, shown)
+
+    def _terminate(self, source: SessionSource, report: LeaksReport, shown: LeaksReport) -> int:
+        from dbdoctor.cli.leaks_terminate import run_termination
+
+        if not self._manner.wants_json:
+            self._answer.print(shown)
+        try:
+            terminated = run_termination(
+                source,
+                report,
+                self._asked.terminate,
+                yes=self._asked.yes,
+                no_color=self._manner.no_color,
+                own=getattr(source, "own", None),
+            )
+        except CannotLookError:
+            if self._manner.wants_json:
+                self._answer.print(shown)
+            raise
+        if self._manner.wants_json:
+            self._answer.print(shown, terminated)
+        else:
+            from dbdoctor.render.style import Style
+
+            for line in terminated.lines(Style.of(sys.stdout, no_color=self._manner.no_color)):
+                print(line)
+        return max(self._answer.exit_code(report), terminated.exit_code)
+
+    def _cannot_look(self, error: Exception | None) -> int:
+        from dbdoctor.cli.leaks_failed import show_failure
+
+        return show_failure(self._target, error, self._login_timeout, self._manner, self._answer)
+
+
+def _source(target: Target) -> SessionSource:
+    from dbdoctor.watch.postgresql_source import PostgresqlSource
+
+    return PostgresqlSource(target)
+
+
+def _enricher(target: Target) -> Callable[[Snapshot], Snapshot] | None:
+    """What can be found out without the server, when there is something; else nothing is loaded for it."""
+    del target
+    return None
