@@ -49,14 +49,14 @@ SETTLED_AFTER = 12.0
 
 
 @contextlib.contextmanager
-def many_sessions(sessions: int, part: str = "many-sessions") -> Iterator[tuple[PostgresServer, str]]:
+def many_sessions(sessions: int, part: str = "many-sessions", **more: object) -> Iterator[tuple[PostgresServer, str]]:
     """A server with so many sessions of a few processes, and its DSN."""
     try:
         with (
             PostgresServer("embedded", settings={"max_connections": sessions + 60, "log_connections": "off"}) as server,
             contextlib.ExitStack() as stack,
         ):
-            environment = program_environment(server.dsn(), sessions=sessions // HOLDERS)
+            environment = program_environment(server.dsn(), sessions=sessions // HOLDERS, **more)
             holders = [RunningProgram("many-sessions", environment, part) for _ in range(HOLDERS)]
             for holder in holders:
                 stack.callback(holder.stop)

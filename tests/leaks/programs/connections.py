@@ -115,7 +115,7 @@ def many_sessions(host: Host) -> None:
 
 @part
 def sessions_that_come_and_go(host: Host) -> None:
-    """`PROGRAM_SESSIONS` in ten applications, of which two a second close and are opened anew by another name."""
+    """`PROGRAM_SESSIONS` in ten applications; each `PROGRAM_PAUSE` seconds one closes and another opens."""
     import psycopg2
 
     def open_one(number: int) -> None:
@@ -133,4 +133,4 @@ def sessions_that_come_and_go(host: Host) -> None:
         number += 1
         host.kept.pop(host.random.randrange(len(host.kept))).close()
         open_one(number)
-        host.sleep(0.5)
+        host.sleep(float(os.environ["PROGRAM_PAUSE"]))
