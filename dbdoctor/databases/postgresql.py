@@ -109,6 +109,7 @@ SELECT json_build_object(
   'acting_user', {current_user},
   'database', {current_database},
   'client', host(inet_client_addr()),
+  'client_port', inet_client_port(),
   'tls', (SELECT concat_ws(', ', version, cipher) FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl),
   'all_stats', CASE WHEN to_regrole('pg_read_all_stats') IS NULL THEN NULL
                     ELSE pg_has_role(to_regrole('pg_read_all_stats'), 'USAGE') END,

@@ -214,6 +214,7 @@ def _extra(answer: Mapping[str, Any], settings: Mapping[str, list[str | None]]) 
         "superuser": bool((answer["role"] or {}).get("superuser")),
         "all_stats": answer["all_stats"],
         "client_address": answer["client"],
+        "client_port": answer.get("client_port"),
         "server_tls": answer["tls"],
         "server_offers_tls": (settings.get("ssl") or [None])[0] == "on" if "ssl" in settings else None,
         "server_encoding": (settings.get("server_encoding") or [None])[0],

@@ -88,7 +88,9 @@ class Waiter(NamedTuple):
 class ClientProcess(NamedTuple):
     """The process behind a session, found on this host; `command` is its command line without secrets, cut short.
 
-    `pooler` names the pooler when the process is one (`PgBouncer`). `started_at` is by this host's clock (Unix seconds).
+    `pooler` names the pooler when the process is one (`PgBouncer`): its idle sessions are its own. `forwarder` names what
+    only passes others' connections on, one to one (`HAProxy`, an SSH tunnel): its sessions are those of many clients, who
+    are not known. `started_at` is by this host's clock (Unix seconds).
     """
 
     pid: int
@@ -96,6 +98,7 @@ class ClientProcess(NamedTuple):
     user: str | None = None
     pooler: str | None = None
     started_at: float | None = None
+    forwarder: str | None = None
 
 
 class PooledClient(NamedTuple):

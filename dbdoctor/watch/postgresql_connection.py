@@ -87,6 +87,11 @@ class PostgresqlConnection:
         """All rows of the answer. Raises SourceLostError, SourceSlowError or RefusedError."""
         return self._send(message(question, _statement_timeout(deadline)), deadline)
 
+    @property
+    def session(self) -> login.LoggedIn | None:
+        """Our session, while there is one."""
+        return self._session
+
     def close(self) -> None:
         """Log out; never raises."""
         session, self._session = self._session, None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dbdoctor.databases import postgresql_beside as beside
 from dbdoctor.databases import postgresql_details as details
@@ -24,6 +25,9 @@ from dbdoctor.probe.deadline import Deadline
 from dbdoctor.watch.postgresql_connection import PostgresqlConnection, RefusedError
 from dbdoctor.watch.postgresql_ending import Ending
 from dbdoctor.watch.source import SourceLostError, SourceSlowError, Termination, Wanted
+
+if TYPE_CHECKING:
+    from dbdoctor.watch.processes import OwnConnection
 
 
 class PostgresqlSource:
@@ -91,6 +95,23 @@ class PostgresqlSource:
     def close(self) -> None:
         """Log out; never raises."""
         self._connection.close()
+
+    @property
+    def own(self) -> int | None:
+        """The id of our own session, while there is one."""
+        session = self._connection.session
+        return session.backend_pid if session else None
+
+    @property
+    def own_connection(self) -> OwnConnection | None:
+        """Where our own session comes from, for those who look for clients on this host; None while there is none."""
+        from dbdoctor.watch.processes import own_connection
+
+        session, facts = self._connection.session, self._facts
+        if session is None or session.connection.closed or facts is None:
+            return None
+        seen_as = facts.extra.get("client_address"), facts.extra.get("client_port")
+        return own_connection(session.connection.fileno(), seen_as, session.port)
 
     # Looking
 
