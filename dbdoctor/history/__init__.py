@@ -19,7 +19,7 @@ from dbdoctor.history.series import Series
 from dbdoctor.history.spared import why_spared
 from dbdoctor.model.leaks import GROUP_BY, GroupKey, Observed, WatchOptions
 from dbdoctor.model.server import Missing, Slots
-from dbdoctor.model.session import ABORTED, IDLE, IDLE_IN_TRANSACTION, Identity, Session, Waiter
+from dbdoctor.model.session import ABORTED, IDLE, IDLE_IN_TRANSACTION, ClientProcess, Identity, Session, Waiter
 from dbdoctor.model.snapshot import EndedSessions, Gap, PreparedTransaction, ReplicationSlot, Snapshot, Wanted
 
 __all__ = ["History", "Life", "PoolHistory"]
@@ -162,11 +162,8 @@ class History:
             if process is not None and life.process != process:
                 self._move(life, process)
 
-    def _move(self, life: Life, process: object) -> None:
+    def _move(self, life: Life, process: ClientProcess) -> None:
         """Its process became known only now: it belongs to another pool than we thought."""
-        from dbdoctor.model.session import ClientProcess
-
-        assert isinstance(process, ClientProcess)
         life.process = process
         life.spared = why_spared(life.session, process)
         if life.key.process == process.pid:
@@ -185,7 +182,7 @@ class History:
         if len(self.lives) == len(snapshot.sessions):
             return
         gone: dict[GroupKey, list[Life]] = {}
-        for life in [life for life in self.lives.values() if life.seen != at and life.first_seen != at]:
+        for life in [life for life in self.lives.values() if life.seen != at]:
             del self.lives[life.session.identity]
             gone.setdefault(life.key, []).append(life)
         for key, ended in gone.items():

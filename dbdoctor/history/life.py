@@ -14,17 +14,17 @@ from dbdoctor.model.session import (
     Session,
 )
 
-# An idle stretch within a transaction counts as a pause from this on (seconds); shorter is the driver's own round trip.
-_SHORTEST_PAUSE = 1.0
-
 
 class Life:
     """One session, from when we first saw it. Times are the server's clock, durations seconds.
 
     `uses` counts the samples in which it had worked since the sample before. `longest_return` is the longest silence
-    after which it worked again. Of the transaction open now: `pauses` counts stretches idle of a second and more,
-    `paused` their sum, `longest_pause` the longest that is over, `moved` whether a further statement came after one.
-    `long_pauses` counts stretches idle in transaction that lasted the threshold and then ended, over all transactions.
+    after which it worked again. `long_pauses` counts stretches idle in transaction that lasted the threshold and then
+    ended, over all its transactions; `returned_after` is the last of them.
+
+    Of the transaction open now: `moves` counts the samples in which a further statement had come, `longest_pause` is
+    the longest silence before one; `idle_samples` and `working_samples` are how often it was seen so, and `silences`
+    the sum of its silences at the idle ones: half the mean pause, whatever the interval of sampling.
     """
 
     __slots__ = (
@@ -32,20 +32,22 @@ class Life:
         "detail",
         "first_seen",
         "hidden_since",
+        "idle_samples",
         "key",
         "long_pauses",
         "longest_pause",
         "longest_return",
-        "moved",
-        "paused",
-        "pauses",
+        "moves",
         "pooled_client",
         "process",
         "returned_after",
         "seen",
         "session",
+        "silences",
         "spared",
+        "transaction_at",
         "uses",
+        "working_samples",
     )
 
     def __init__(self, session: Session, at: float) -> None:
@@ -54,10 +56,6 @@ class Life:
         self.seen = at
         self.uses = 0
         self.longest_return = 0.0
-        self.pauses = 0
-        self.paused = 0.0
-        self.longest_pause = 0.0
-        self.moved = False
         self.long_pauses = 0
         self.returned_after: float | None = None
         self.client_gone = 0
@@ -67,44 +65,83 @@ class Life:
         self.pooled_client: PooledClient | None = None
         self.spared: str | None = None
         self.key = GroupKey()
+        self._begin_transaction(session)
+        if session.transaction_at is not None:
+            self._sample(session, at)
 
     def see(self, session: Session, at: float, threshold: float) -> None:
         """The next sample of it. `threshold` is what counts as too long idle in transaction (seconds)."""
         before, since = self.session, self.seen
+        if session.changed_at != before.changed_at or session.state != before.state:
+            self.uses += 1
+            self._left(before, session, since, at, threshold)
         self.session, self.seen = session, at
-        if session.hidden:
-            if session.transaction_key != before.transaction_key:
-                self.hidden_since = at if session.transaction_key else None
-            return
-        if session.changed_at == before.changed_at and session.state == before.state:
-            return
-        self.uses += 1
-        self._left(before, session, since, at, threshold)
+        if session.transaction_at is not None:
+            self._sample(session, at)
+        elif session.hidden and session.transaction_key != before.transaction_key:
+            self.hidden_since = at if session.transaction_key else None
 
     def _left(self, before: Session, session: Session, since: float, at: float, threshold: float) -> None:
         """It did something since the sample before, so the stretch that it was in then is over."""
-        changed_at = before.changed_at
-        if changed_at is None:
+        if before.changed_at is None:
             return
         # It was still silent at the sample before, and had ended its silence by this one.
-        silent = since - changed_at
+        silent = max(0.0, since - before.changed_at)
         if before.state == IDLE:
             self.longest_return = max(self.longest_return, silent + (at - since))
-            return
         if before.state not in (IDLE_IN_TRANSACTION, ABORTED):
             return
-        same_transaction = session.transaction_at is not None and session.transaction_at == before.transaction_at
-        if silent >= threshold:
+        if silent >= threshold and self.spared is None and not (self.fetches or self.leads):
             self.long_pauses += 1
             self.returned_after = silent
-        if not same_transaction:
-            self.pauses, self.paused, self.longest_pause, self.moved = 0, 0.0, 0.0, False
-            return
-        self.moved = True
-        self.longest_pause = max(self.longest_pause, silent)
-        if silent + (at - since) >= _SHORTEST_PAUSE:
-            self.pauses += 1
-            self.paused += max(silent, 0.0)
+        if session.transaction_at == before.transaction_at:
+            self.moves += 1
+            self.longest_pause = max(self.longest_pause, silent)
+
+    def _begin_transaction(self, session: Session) -> None:
+        self.transaction_at = session.transaction_at
+        self.moves: int = 0
+        self.idle_samples: int = 0
+        self.working_samples: int = 0
+        self.longest_pause: float = 0.0
+        self.silences: float = 0.0
+
+    def _sample(self, session: Session, at: float) -> None:
+        if session.transaction_at != self.transaction_at:
+            self._begin_transaction(session)
+        if session.state in (IDLE_IN_TRANSACTION, ABORTED):
+            self.idle_samples += 1
+            self.silences += max(0.0, at - (session.changed_at or at))
+        else:
+            self.working_samples += 1
+
+    @property
+    def mean_pause(self) -> float:
+        """How long it pauses on average within its present transaction: twice the mean silence at a sample."""
+        return 2 * self.silences / self.idle_samples if self.idle_samples else 0.0
+
+    @property
+    def idle_share(self) -> float:
+        """Of the samples of its present transaction, the part in which it was idle: 0 to 1."""
+        samples = self.idle_samples + self.working_samples
+        return self.idle_samples / samples if samples else 0.0
+
+    @property
+    def fetches(self) -> bool:
+        """Whether its last statement fetched from a cursor; False when we have not asked."""
+        detail = self.explained
+        return detail is not None and (detail.statement or "").lstrip()[:5].upper() == "FETCH"
+
+    @property
+    def leads(self) -> bool:
+        """Whether it holds an advisory lock and nothing else: nothing written, no relation locked, no snapshot kept.
+
+        That is how a process keeps leadership (a scheduler, a migration tool); the lock lasts as long as its session does.
+        """
+        detail, session = self.explained, self.session
+        if detail is None or detail.advisory_locks == 0:
+            return False
+        return detail.locks == 0 and not session.writes and session.holds_back is None
 
     @property
     def in_transaction(self) -> bool:

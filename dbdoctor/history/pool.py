@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -159,7 +160,7 @@ def _by_openings(times: list[float], now: float, seconds: float) -> Trend | None
         return _rate(number / seconds, 2.0 / number**0.5, seconds)
     mean = span / (number - 1)
     quiet = now - times[-1]
-    steps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(times)]
     variation = (sum((step - mean) ** 2 for step in steps) / len(steps)) ** 0.5 / mean
     if quiet > mean * (4.0 + 2 * variation):
         return Trend(
@@ -175,7 +176,7 @@ def _by_counts(counts: list[tuple[float, int]], seconds: float) -> Trend:
     mean_c = sum(c for _, c in counts) / number
     spread = sum((t - mean_t) ** 2 for t, _ in counts) or 1.0
     slope = sum((t - mean_t) * (c - mean_c) for t, c in counts) / spread
-    steps = [later[1] - earlier[1] for earlier, later in zip(counts, counts[1:], strict=False)]
+    steps = [later[1] - earlier[1] for earlier, later in itertools.pairwise(counts)]
     drift = sum(steps) / len(steps)
     deviation = (sum((step - drift) ** 2 for step in steps) / len(steps)) ** 0.5
     error = 2 * deviation * len(steps) ** 0.5 / seconds

@@ -41,8 +41,10 @@ def judge_all(facts: ServerFacts, target: Target) -> tuple[list[Finding], list[S
 def pages() -> dict[str, Page]:
     """The page of every code that a rule can give, in the order of the codes."""
     from dbdoctor.model.page import parse_page
+    from dbdoctor.rules import sessions
 
-    found = {code: parse_page(code, module.__doc__ or "") for module in _rules() for code in module.CODES}
+    every = [*_rules(), *sessions.modules()]
+    found = {code: parse_page(code, module.__doc__ or "") for module in every for code in module.CODES}
     return dict(sorted(found.items()))
 
 

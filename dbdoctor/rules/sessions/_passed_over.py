@@ -1,0 +1,122 @@
+"""What two rules share: the sessions that their pool would have given out, had it them to give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from dbdoctor.history import Life, PoolHistory
+from dbdoctor.model.duration import format_duration
+from dbdoctor.model.finding import Finding, Severity
+from dbdoctor.model.leaks import Trend, Verdict
+from dbdoctor.rules._common import count
+from dbdoctor.rules.sessions._watched import Group, Judged, Watched
+from dbdoctor.rules.sessions._words import group_of, longest_first, row, sessions_of
+
+# So many sessions passed over, and so many kept of those opened while we watched, prove a leak when the client's process
+# is known; where it is not, several processes of one address could each have a pool of its own, and it takes more.
+_FEWEST = 3
+_FEWEST_KEPT = 2
+_FEWEST_UNKNOWN = 6
+_FEWEST_KEPT_UNKNOWN = 4
+# Without any opening before our eyes: what the sessions' own dates tell.
+_FEWEST_FOSSIL = 5
+# Returned to a pool, a connection's last statement is the pool's own reset.
+_RESETS = ("ROLLBACK", "COMMIT", "IF @@TRANCOUNT", "SP_RESET_CONNECTION")
+
+
+class Passed(NamedTuple):
+    """The sessions of one group that were passed over, how sure we are, and whether they had been returned to a pool."""
+
+    group: Group
+    lives: list[Life]
+    verdict: Verdict
+    returned: bool
+    swept: int
+
+
+def groups_passed_over(watched: Watched) -> Iterator[Passed]:
+    """Each group with enough sessions passed over to say so."""
+    for group in watched.groups:
+        pools = [pool for pool in group.pools if pool.most_passed_over >= _FEWEST]
+        judged = [(pool, verdict) for pool in pools if (verdict := _verdict(pool)) is not None]
+        if not judged:
+            continue
+        lives = longest_first((life for pool, _ in judged for life in pool.passed_over), watched.now)
+        worst = max((verdict for _, verdict in judged), key=lambda verdict: verdict.rank)
+        yield Passed(group, lives, worst, _were_returned(lives), sum(pool.swept for pool, _ in judged))
+
+
+def _verdict(pool: PoolHistory) -> Verdict | None:
+    known = pool.key.process is not None
+    fewest, kept = (_FEWEST, _FEWEST_KEPT) if known else (_FEWEST_UNKNOWN, _FEWEST_KEPT_UNKNOWN)
+    if pool.swept and pool.most_passed_over >= fewest and pool.most_kept_births >= kept:
+        return Verdict.LEAK
+    # One by one and after a while: an application that holds connections idle and does close them.
+    if pool.closed_silent * 2 > pool.opened:
+        return None
+    passed = len(pool.passed_over)
+    if passed >= fewest and pool.kept_births >= kept:
+        return Verdict.LEAK
+    if passed >= _FEWEST_FOSSIL:
+        return Verdict.SUSPECT
+    return None
+
+
+def _were_returned(lives: list[Life]) -> bool:
+    statements = [life.explained.statement for life in lives if life.explained is not None and life.explained.statement]
+    resets = sum(1 for text in statements if text.lstrip().upper().startswith(_RESETS))
+    return bool(statements) and resets * 2 > len(statements)
+
+
+def judged(code: str, passed: Passed, watched: Watched, title: str, why: str, fix: str, command: str | None) -> Judged:
+    """The answer, with the evidence that both rules have."""
+    group, lives = passed.group, passed.lives
+    trend = group.trend
+    never = sum(1 for life in lives if life.session.statement_at is None)
+    finding = Finding(
+        code=code,
+        severity=Severity.ERROR if passed.verdict is Verdict.LEAK else Severity.WARNING,
+        title=title,
+        why=why,
+        fix=fix,
+        command=command,
+        evidence={
+            "passed_over": len(lives),
+            "never_used": never,
+            "sessions": len(group.lives),
+            "opened": group.opened,
+            "closed": group.closed,
+            "closed_together": passed.swept,
+            "growth_per_minute": round(trend.per_minute, 3) if trend else None,
+            "watched_seconds": round(watched.seconds, 3),
+        },
+        rows=tuple(row(life, watched.now, _born(life, watched.now)) for life in lives[:50]),
+        group=group_of(group.key),
+        sessions=sessions_of(lives),
+    )
+    reason = f"{len(lives)} idle while others were opened{growth(trend)}"
+    return Judged(finding, group.key, passed.verdict, tuple(life.session.identity for life in lives), reason)
+
+
+def growth(trend: Trend | None) -> str:
+    """`, +12.0 a minute`, when it grows for sure."""
+    return f", +{trend.per_minute:.1f} a minute" if trend is not None and trend.low > 0 else ""
+
+
+def seen(passed: Passed, watched: Watched) -> str:
+    """What was counted: `12 were opened and 0 closed in 24 s`."""
+    group = passed.group
+    opened, closed = group.opened, group.closed
+    if not watched.seconds:
+        return f"in a single snapshot of {count(len(group.lives), 'session')}"
+    return f"{opened} opened and {closed} closed in {format_duration(watched.seconds)}"
+
+
+def _born(life: Life, now: float) -> str:
+    started, changed = life.session.started_at, life.session.changed_at
+    if started is None or changed is None:
+        return ""
+    return (
+        f"opened {format_duration(now - started)} ago, last used {format_duration(max(0.0, changed - started))} later"
+    )

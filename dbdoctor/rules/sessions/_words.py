@@ -1,0 +1,60 @@
+"""How the rules on sessions say what they saw: one line a session, statements without their literals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from dbdoctor.history import Life
+from dbdoctor.model.duration import format_duration
+from dbdoctor.model.identifier import quote_identifier
+from dbdoctor.model.leaks import GroupKey
+
+# A text in single quotes, a dollar-quoted one; an unfinished one, since a statement is cut, to its end.
+_LITERAL = re.compile(r"'(?:[^']|'')*(?:'|$)|(\$\w*\$).*?(?:\1|$)", re.DOTALL)
+_LONGEST_STATEMENT = 70
+
+
+def statement_of(life: Life, longest: int = _LONGEST_STATEMENT) -> str | None:
+    """Its last statement on one line, cut, its literals masked: what a customer is called is no evidence."""
+    detail = life.explained
+    if detail is None or not detail.statement:
+        return None
+    text = " ".join(_LITERAL.sub("'…'", detail.statement[:1000]).split())
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def row(life: Life, now: float, *more: str) -> str:
+    """`4711  92 s  holds RowExclusiveLock on public.orders  UPDATE orders SET …`."""
+    process = f"pid {life.process.pid} on this host" if life.process is not None else ""
+    client = life.pooled_client
+    behind = f"client {client.application or ''} {client.address}:{client.port}".replace("  ", " ") if client else ""
+    parts = [str(life.session.id), format_duration(life.silence(now)), *more, process, behind, statement_of(life) or ""]
+    return "  ".join(part for part in parts if part)
+
+
+def sessions_of(lives: Iterable[Life]) -> tuple[dict[str, Any], ...]:
+    """`{"id", "started_at"}` of each, as a finding has them."""
+    return tuple({"id": life.session.id, "started_at": life.session.started_at} for life in lives)
+
+
+def group_of(key: GroupKey) -> dict[str, Any]:
+    """The group as a finding has it."""
+    return dict(key._asdict())
+
+
+def longest_first(lives: Iterable[Life], now: float) -> list[Life]:
+    """Those longest in their state first."""
+    return sorted(lives, key=lambda life: -life.silence(now))
+
+
+def terminate_command(lives: Iterable[Life]) -> str:
+    """How to end them by our own hand, with the identity checked."""
+    ids = " ".join(str(life.session.id) for life in lives)
+    return f"dbdoctor leaks TARGET --terminate {ids}"
+
+
+def role_of(key: GroupKey) -> str:
+    """The group's role, quoted for a command to paste."""
+    return quote_identifier(key.user) if key.user else "<role>"

@@ -1,0 +1,29 @@
+"""What of the sessions is hidden from us (code `view-restricted`, whose page is `rules/view_restricted.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dbdoctor.model.finding import Finding, Severity, Skipped
+from dbdoctor.rules.sessions._watched import Judged, Watched
+
+CODES = ()
+
+
+def judge(watched: Watched) -> Iterator[Judged | Skipped]:
+    """How many sessions we may not look into, and everything else that could not be read."""
+    hidden, everyone = watched.history.hidden, len(watched.history.lives)
+    helps = [missing.help for missing in watched.history.missing if missing.help]
+    if hidden:
+        finding = Finding(
+            code="view-restricted",
+            severity=Severity.WARNING,
+            title=f"{hidden} of {everyone} sessions are hidden from this role: not judged, and not healthy for that",
+            why="other roles' states, times and statements are shown to members of pg_monitor only",
+            fix="let an administrator grant the view; it is read only, and holds at once",
+            command="\n".join(dict.fromkeys(helps)) or None,
+            evidence={"hidden_sessions": hidden, "sessions": everyone},
+        )
+        yield Judged(finding)
+    for missing in watched.history.missing:
+        yield Skipped(missing.what, missing.reason, missing.help)
