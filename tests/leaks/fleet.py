@@ -55,6 +55,7 @@ class RunningProgram:
 
     def go(self) -> None:
         """Lets its course begin."""
+        self.assert_running()
         assert self.process.stdin is not None
         self.process.stdin.write(b"go\n")
         self.process.stdin.flush()

@@ -1,6 +1,6 @@
 """How well `leaks` tells the programs that leak from those that do not, all at once on one server.
 
-By hand: python -m tests.leaks.measure [--nameless] [--for SECONDS] [--only NAME...] [--recording FILE] [--lives]
+By hand: python -m tests.leaks.measure [--nameless] [--for SECONDS] [--second] [--only NAME...] [--recording FILE] [--lives]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from tests.leaks.fleet import Fleet
 from tests.leaks.observer import Observer
 from tests.leaks.place import DATABASE, PASSWORD, ROLE, SETTINGS, furnish
-from tests.leaks.programs.everything import PROGRAMS
+from tests.leaks.programs.everything import FIRST, PROGRAMS, SECOND
 from tests.servers.cli import Result, run_dbdoctor
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgresql import PostgresServer
@@ -114,7 +114,7 @@ def measure(
     with PgBouncer(server.port, users={ROLE: PASSWORD}) as pooler:
         fleet = Fleet(
             dsn,
-            names or PROGRAMS,
+            names or FIRST,
             nameless=nameless,
             pooler_dsn=pooler.dsn(user=ROLE, dbname=DATABASE),
             pooler_pid=pooler.pid,
@@ -206,13 +206,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nameless", action="store_true", help="no program gives its application_name")
     parser.add_argument("--for", dest="seconds", type=float, default=24.0)
+    parser.add_argument("--second", action="store_true", help="the second set of programs")
     parser.add_argument("--only", nargs="*", default=(), help="these programs alone")
     parser.add_argument("--recording", type=Path, help="keep the recording there")
     parser.add_argument("--report", type=Path, help="keep the JSON there")
     parser.add_argument("--lives", action="store_true", help="what the sessions of the misjudged did")
     arguments = parser.parse_args()
     with server_of_its_own() as server:
-        measured = measure(server, nameless=arguments.nameless, seconds=arguments.seconds, names=arguments.only)
+        measured = measure(
+            server,
+            nameless=arguments.nameless,
+            seconds=arguments.seconds,
+            names=arguments.only or (SECOND if arguments.second else FIRST),
+        )
     if arguments.recording:
         shutil.move(measured.recording, arguments.recording)
     if arguments.report:

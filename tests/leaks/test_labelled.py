@@ -8,23 +8,27 @@ import pytest
 
 from tests.leaks.measure import measure
 from tests.leaks.place import roomy_server
-from tests.leaks.programs.everything import PROGRAMS
+from tests.leaks.programs.everything import FIRST, PROGRAMS, SECOND
 from tests.servers.postgresql import PostgresServer
 
 
 def test_there_are_enough_of_both_kinds() -> None:
-    leaking = [program for program in PROGRAMS.values() if program.leaks]
+    leaking = [name for name in FIRST if PROGRAMS[name].leaks]
     assert len(leaking) >= 14
-    assert len(PROGRAMS) - len(leaking) >= 16
+    assert len(FIRST) - len(leaking) >= 16
+    assert {PROGRAMS[name].leaks for name in SECOND} == {True, False}
     assert all(program.why for program in PROGRAMS.values())
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("names", [FIRST, SECOND], ids=["first", "second"])
 @pytest.mark.parametrize("nameless", [False, True], ids=["named", "nameless"])
-def test_every_program_is_judged_as_it_is(start_postgres: Callable[..., PostgresServer], nameless: bool) -> None:
+def test_every_program_is_judged_as_it_is(
+    start_postgres: Callable[..., PostgresServer], nameless: bool, names: tuple[str, ...]
+) -> None:
     """Named by application_name; or all of one role, database and address, so that only their processes differ."""
-    measured = measure(roomy_server(start_postgres), nameless=nameless)
+    measured = measure(roomy_server(start_postgres), nameless=nameless, names=names)
     print(measured.table())
     said = f"\n{measured.table()}\n{measured.lives()}"
     # Whichever verdicts one counts as "leak".

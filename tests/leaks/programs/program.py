@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 @dataclass(frozen=True)
 class Program:
     """One program. `leaks` is its label, `why` the reason; `after` names one that must be ready before it starts.
 
-    `prepares` is the name of the two-phase transaction that is all that is left of it on the server.
+    `prepares` is the name of the two-phase transaction that is all that is left of it on the server. `more` are the
+    programs of the second set: the same kinds of life, lived otherwise.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Program:
     why: str
     after: str | None = None
     prepares: str | None = None
+    more: bool = False
 
     @property
     def label(self) -> str:
@@ -46,21 +49,21 @@ def _name_of(run: Run) -> str:
     return run.__name__.replace("_", "-")
 
 
-def leak(why: str, *, prepares: str | None = None) -> Callable[[Run], Run]:
+def leak(why: str, *, prepares: str | None = None, more: bool = False) -> Callable[[Run], Run]:
     """Registers a program that leaks, and why that is a leak."""
 
     def register(run: Run) -> Run:
-        PROGRAMS[_name_of(run)] = Program(_name_of(run), run, True, why, prepares=prepares)
+        PROGRAMS[_name_of(run)] = Program(_name_of(run), run, True, why, None, prepares, more)
         return run
 
     return register
 
 
-def healthy(why: str, *, after: str | None = None) -> Callable[[Run], Run]:
+def healthy(why: str, *, after: str | None = None, more: bool = False) -> Callable[[Run], Run]:
     """Registers a program that does nothing wrong, and why what it does is right."""
 
     def register(run: Run) -> Run:
-        PROGRAMS[_name_of(run)] = Program(_name_of(run), run, False, why, after=after)
+        PROGRAMS[_name_of(run)] = Program(_name_of(run), run, False, why, after, None, more)
         return run
 
     return register
@@ -77,7 +80,7 @@ class Host:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.random = random.Random(name)
+        self.random = random.Random(name + os.environ.get("PROGRAM_SEED", ""))
         self.kept: list[Any] = []
         self._go = threading.Event()
         if not os.environ.get("PROGRAM_AWAITS_GO"):
@@ -107,6 +110,15 @@ class Host:
 
         url = make_url(dsn or self.dsn).set(drivername="postgresql+psycopg2")
         return create_engine(url, connect_args=self.connect_args(application_name), **arguments)
+
+    def async_engine(self, **arguments: Any) -> AsyncEngine:
+        """An asynchronous one, with asyncpg."""
+        from sqlalchemy import make_url
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        url = make_url(self.dsn).set(drivername="postgresql+asyncpg")
+        named = {"application_name": self.application_name} if self.application_name else {}
+        return create_async_engine(url, connect_args={"server_settings": named}, **arguments)
 
     def raw_connection(self) -> Any:
         """A connection of psycopg2 itself."""
