@@ -76,13 +76,14 @@ def spark(counts: Sequence[int | None], columns: int, *, unicode: bool = True) -
 
 
 def _squeezed(counts: Sequence[int | None], columns: int) -> list[int | None]:
-    """As many values as there are columns: of several the highest, and a gap only where all of them are."""
+    """As many values as there are columns: of several the highest, and a gap where half of them are."""
     if len(counts) <= columns:
         return list(counts)
     result: list[int | None] = []
     for column in range(columns):
         part = counts[column * len(counts) // columns : (column + 1) * len(counts) // columns]
-        result.append(max((count for count in part if count is not None), default=None))
+        known = [count for count in part if count is not None]
+        result.append(max(known) if 2 * len(known) > len(part) else None)
     return result
 
 

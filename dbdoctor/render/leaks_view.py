@@ -9,6 +9,7 @@ from dbdoctor.model.finding import Finding, Severity, Skipped
 from dbdoctor.model.leaks import Event, LeaksReport, Verdict
 from dbdoctor.model.server import Slots
 from dbdoctor.render.cells import plain, shorten, width
+from dbdoctor.render.finding import by_severity
 from dbdoctor.render.leaks_events import EVENT_COLOUR, event_words
 from dbdoctor.render.leaks_table import GroupTable, Span
 from dbdoctor.render.leaks_words import (
@@ -28,6 +29,8 @@ Line = list[Span]
 _HINT = "Ctrl-C ends with a summary"
 _QUIET = "bright_black"
 _MOST_EVENTS = 6
+# With fewer lines than these there is room for groups only.
+_FEW_LINES = 8
 _WORD = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 # The free slots are shown in yellow from this share of used ones on, and in red.
 _NEAR, _NEARER = 0.8, 0.9
@@ -103,8 +106,7 @@ def _body(frame: Frame, room: Room) -> list[Line]:
     events = _events(frame.events, room)
     if report is None:
         return [_text("waiting for the first look", room), *_spaced(events[-_MOST_EVENTS:])]
-    findings: list[Finding | Skipped] = sorted(report.findings, key=lambda finding: -finding.severity.rank)
-    findings += report.skipped
+    findings: list[Finding | Skipped] = [*reversed(by_severity(report.findings)), *report.skipped]
     shown = min(len(report.groups), max(0, frame.limit))
     groups_want = max(1, shown + 1 + (shown < len(report.groups)))
     wants = (groups_want, 3 * len(findings) + 1 if findings else 0, len(events) + 1 if events else 0)
@@ -119,6 +121,8 @@ def _body(frame: Frame, room: Room) -> list[Line]:
 def _shares(lines: int, wants: tuple[int, int, int]) -> tuple[int, int, int]:
     """How many lines groups, findings and events get: a half, a third, a sixth; what one has no need of, the others get."""
     lines = max(0, lines)
+    if lines < _FEW_LINES:
+        return lines, 0, 0
     events = min(wants[2], max(0, lines // 6))
     findings = min(wants[1], lines // 3)
     groups = min(wants[0], lines - findings - events)
