@@ -53,8 +53,8 @@ class Replay:
         """What could not be read, for people; complete when the turns have been taken."""
         rest = self.lost - self.torn
         torn = ("the recording's last line is torn: its snapshot is lost",) if self.torn else ()
-        lines = "line" if rest == 1 else "lines"
-        return torn + ((f"{rest} {lines} of the recording could not be read and are left out",) if rest else ())
+        lines, are = ("line", "is") if rest == 1 else ("lines", "are")
+        return torn + ((f"{rest} {lines} of the recording could not be read and {are} left out",) if rest else ())
 
     def turns(self) -> Iterator[Turn]:
         """Turn after turn, at once."""
@@ -100,7 +100,7 @@ def read_header(file: BinaryIO) -> dict[str, Any]:
     """The first line. Raises UsageError when it is not that of a recording."""
     try:
         header = _parse(file.readline(_LONGEST))
-    except (ValueError, OSError):
+    except (ValueError, TypeError, OSError):
         _refuse("it is no recording of dbdoctor")
     _check_schema(header)
     return dict(header)
@@ -126,7 +126,10 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _parse(line: bytes) -> Mapping[str, Any]:
-    value = json.loads(line, parse_constant=_no_constant)
+    try:
+        value = json.loads(line, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
     if not isinstance(value, dict):
         raise TypeError("not an object")
     return value
