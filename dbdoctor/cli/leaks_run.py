@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -215,14 +216,13 @@ class LiveRun:
             if view is not None:
                 stack.enter_context(view)
             for turn in loop.turns():
-                self._record(turn)
+                events = [*turn.events, *self._record(turn)]
                 self._judged.take(turn)
-                if view is not None and not self._show(view, turn):
+                if view is not None and not self._show(view, turn, events):
                     return
 
-    def _show(self, view: View, turn: Turn) -> bool:
+    def _show(self, view: View, turn: Turn, events: list[Event]) -> bool:
         """Show a turn; gives whether anybody is still looking."""
-        events: list[Event] = list(turn.events)
         if view.wants_reports and turn.snapshot:
             from dbdoctor.watch.events import events_between
 
@@ -238,7 +238,8 @@ class LiveRun:
 
         return choose_view(self._target, self._asked, self._manner)
 
-    def _record(self, turn: Turn) -> None:
+    def _record(self, turn: Turn) -> Iterator[Event]:
+        """Write it down; gives an event when that cannot be done any more."""
         recorder = self._recorder
         if recorder is None or recorder.failed:
             return
@@ -249,7 +250,7 @@ class LiveRun:
         if turn.snapshot:
             recorder.snapshot(turn.snapshot)
         if recorder.failed:
-            say(f"warning: {recorder.failed}")
+            yield Event(turn.snapshot.at if turn.snapshot else time.time(), "note", recorder.failed)
 
     def _finish(self, source: SessionSource) -> int:
         """The report, and the end of sessions if that was asked for."""

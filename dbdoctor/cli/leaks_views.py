@@ -6,14 +6,14 @@ import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from dbdoctor.cli.leaks_options import LeaksOptions
 from dbdoctor.cli.progress import Progress
 from dbdoctor.cli.streams import reader_is_gone
-from dbdoctor.model.duration import format_duration
 from dbdoctor.model.leaks import Event, LeaksReport
 from dbdoctor.model.target import Target
+from dbdoctor.render.leaks_words import about
 from dbdoctor.watch.loop import Turn
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class ProgressView(_Plain):
     wants_reports = False
 
     def __init__(self, shown: str, seconds: float) -> None:
-        self._what = f"watching {shown} for {format_duration(seconds)}"
+        self._what = f"watching {shown} for {about(seconds)}"
         self._progress = Progress()
         self._terminal = sys.stderr.isatty()
         self._started = time.monotonic()
@@ -89,7 +89,7 @@ class ProgressView(_Plain):
             return True
         passed = time.monotonic() - self._started
         count = len(turn.snapshot.sessions)
-        text = f"{self._what}: {format_duration(passed)}, {count} session{'' if count == 1 else 's'}"
+        text = f"{self._what}: {about(passed)}, {count} session{'' if count == 1 else 's'}"
         if self._terminal:
             self._progress.note(text)
         elif passed >= self._next:
@@ -144,9 +144,7 @@ class ScreenView:
         from dbdoctor.render.leaks_screen import Screen
         from dbdoctor.render.style import Style
 
-        del shown
-        self._screen: Any = Screen(Style.of(sys.stdout, no_color=no_color))
-        self._limit = asked.limit
+        self._screen = Screen(Style.of(sys.stdout, no_color=no_color), target=shown, limit=asked.limit)
 
     def __enter__(self) -> Self:
         self._screen.__enter__()
@@ -160,6 +158,5 @@ class ScreenView:
     def show(self, turn: Turn, report: LeaksReport | None, events: Sequence[Event]) -> bool:
         """Redraw."""
         del turn
-        if report is not None:
-            self._screen.update(report, events, "")
+        self._screen.update(report, events)
         return True

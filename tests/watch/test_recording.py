@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -110,7 +111,7 @@ _snapshots = st.builds(
 )
 
 
-def session(id_: int, **changes: object) -> Session:
+def session(id_: int, **changes: Any) -> Session:
     plain = Session(
         id_, 1000.0 + id_, "app", "shop", "api", "10.0.0.5", 40000, "idle", 2000.0, None, 1999.0, None, False, None
     )
