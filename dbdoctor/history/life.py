@@ -50,6 +50,12 @@ class Life:
         "working_samples",
     )
 
+    idle_samples: int
+    longest_pause: float
+    moves: int
+    silences: float
+    working_samples: int
+
     def __init__(self, session: Session, at: float) -> None:
         self.session = session
         self.first_seen = at
@@ -100,11 +106,11 @@ class Life:
 
     def _begin_transaction(self, session: Session) -> None:
         self.transaction_at = session.transaction_at
-        self.moves: int = 0
-        self.idle_samples: int = 0
-        self.working_samples: int = 0
-        self.longest_pause: float = 0.0
-        self.silences: float = 0.0
+        self.moves = 0
+        self.idle_samples = 0
+        self.working_samples = 0
+        self.longest_pause = 0.0
+        self.silences = 0.0
 
     def _sample(self, session: Session, at: float) -> None:
         if session.transaction_at != self.transaction_at:

@@ -64,7 +64,7 @@ class PoolHistory:
         """Sessions that are gone, found so at one sample."""
         silent = sum(1 for life in ended if life.session.state == IDLE and life.silence(at) >= _SHORTEST_SILENCE)
         passed = {life.session.identity for life in self.passed_over}
-        swept = sum(1 for life in ended if life.session.identity in passed)
+        swept = [life.silence(at) for life in ended if life.session.identity in passed]
         for life in ended:
             del self.lives[life.session.identity]
             self._remember(life)
@@ -72,8 +72,8 @@ class PoolHistory:
             return
         self.closed += len(ended)
         self.closings.extend([at] * len(ended))
-        if swept >= 3 and swept >= len(passed) * 2 / 3:
-            self.swept += swept
+        if _is_sweep(swept, len(passed)):
+            self.swept += len(swept)
         else:
             self.closed_silent += silent
 
@@ -101,6 +101,16 @@ class PoolHistory:
     def _remember(self, life: Life) -> None:
         self.longest_return = max(self.longest_return, life.longest_return)
         self.long_pauses += life.long_pauses
+
+
+def _is_sweep(silences: Sequence[float], passed: int) -> bool:
+    """Whether these were closed by a garbage collector: most of those passed over at once, the latest with the oldest.
+
+    An application that closes what it held closes the oldest first, all after about the same time.
+    """
+    if len(silences) < 3 or len(silences) < passed * 2 / 3:
+        return False
+    return max(silences) - min(silences) >= max(silences) / 2
 
 
 def passed_over(sessions: Iterable[Session], now: float, least: float) -> list[Identity]:
