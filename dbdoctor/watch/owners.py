@@ -11,13 +11,9 @@ _STRIDE = 64
 
 
 class Owners:
-    """Searches the processes of this host for the owners of sockets, a little at a time, since there may be very many.
+    """Searches the processes of this host for the owners of sockets, a little at a time, since there may be very many."""
 
-    `budget` is the CPU time (seconds) that one `search` may take; the next one goes on where it ended.
-    """
-
-    def __init__(self, budget: float) -> None:
-        self._budget = budget
+    def __init__(self) -> None:
         # How many more passes over all processes to search for an inode.
         self._passes: dict[int, int] = {}
         self._files: Iterator[tuple[int, int]] | None = None
@@ -29,11 +25,12 @@ class Owners:
         return bool(self._passes)
 
     def search(
-        self, inodes: Collection[int], *, first: Collection[int] = (), last: Collection[int] = ()
+        self, inodes: Collection[int], until: float, *, first: Collection[int] = (), last: Collection[int] = ()
     ) -> dict[int, int]:
         """Process ids by inode, of those found now. Processes `first` are looked at before, `last` after all others.
 
-        An inode that is in no process that we may look at is given up, for as long as it is asked for.
+        At `until` (CPU time of this thread, seconds) it stops, and the next call goes on from there. An inode that is in
+        no process that we may look at is given up, for as long as it is asked for.
         """
         self._given_up.intersection_update(inodes)
         # Who comes while a pass is under way gets the rest of it and a whole one.
@@ -41,7 +38,6 @@ class Owners:
         wanted = set(inodes) - self._given_up
         self._passes = {inode: self._passes.get(inode, passes) for inode in wanted if inode}
         found: dict[int, int] = {}
-        until = time.thread_time() + self._budget
         while self._passes and time.thread_time() < until:
             if self._files is None:
                 self._files = _open_files(_processes(first, last))
@@ -68,15 +64,18 @@ class Owners:
         self._passes = {inode: left - 1 for inode, left in self._passes.items() if left > 1}
 
 
-def _processes(first: Collection[int], last: Collection[int]) -> list[int]:
+def _processes(first: Collection[int], last: Collection[int]) -> Iterator[int]:
+    yield from sorted(first)
     try:
-        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - a pathlib.Path each costs
+        pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - a pathlib.Path each costs
     except OSError:
-        return []
-    return sorted(pids, key=lambda pid: (pid in last, pid not in first, pid))
+        return
+    pids.difference_update(first)
+    yield from sorted(pids.difference(last))
+    yield from sorted(pids.intersection(last))
 
 
-def _open_files(pids: Collection[int]) -> Iterator[tuple[int, int]]:
+def _open_files(pids: Iterator[int]) -> Iterator[tuple[int, int]]:
     """Process and inode of each open file, 0 for what is no socket."""
     for pid in pids:
         directory = f"/proc/{pid}/fd"
@@ -85,7 +84,7 @@ def _open_files(pids: Collection[int]) -> Iterator[tuple[int, int]]:
         except OSError:  # another user's, or it has ended
             names = []
             yield pid, 0
-        for name in names:
+        for name in reversed(names):  # a process that opens more and more has the latest at the end
             try:
                 target = os.readlink(f"{directory}/{name}")  # noqa: PTH115
             except OSError:

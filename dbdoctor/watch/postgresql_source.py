@@ -27,7 +27,7 @@ from dbdoctor.watch.postgresql_ending import Ending
 from dbdoctor.watch.source import SourceLostError, SourceSlowError, Termination, Wanted
 
 if TYPE_CHECKING:
-    from dbdoctor.watch.processes import OwnConnection
+    from dbdoctor.watch.own_connection import OwnConnection
 
 
 class PostgresqlSource:
@@ -105,7 +105,7 @@ class PostgresqlSource:
     @property
     def own_connection(self) -> OwnConnection | None:
         """Where our own session comes from, for those who look for clients on this host; None while there is none."""
-        from dbdoctor.watch.processes import own_connection
+        from dbdoctor.watch.own_connection import own_connection
 
         session, facts = self._connection.session, self._facts
         if session is None or session.connection.closed or facts is None:

@@ -1,34 +1,24 @@
 """The client processes behind the sessions, where they run on this very host.
 
-The server tells a session's client by address and port, and this host's kernel tells which process has the socket with
-that address and port. That these are one and the same must be proven first: a server in a container sees its own
-loopback, behind a port forward it sees the forwarder's, and either can equal an address here. The proof is our own
-session: the server must see it from just the place where our own socket is.
+The server tells a session's client by address and port, and this host's kernel tells which process has the socket there.
+That both mean the same place must be proven first (`own_connection`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
-import socket
-import struct
 import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
 
 from dbdoctor.model.session import ACTIVE, ClientProcess, Identity, Session
 from dbdoctor.model.snapshot import Snapshot
-from dbdoctor.watch.command_line import shown_command
+from dbdoctor.watch.own_connection import OwnConnection
 from dbdoctor.watch.owners import Owners
+from dbdoctor.watch.process_facts import ProcessFacts
 from dbdoctor.watch.sockets import End, Table, place, read_table
 
-if TYPE_CHECKING:
-    import psutil
-
-# CPU time (seconds) that the search for owners may take in one look.
-_BUDGET = 0.025
+# CPU time (seconds) after which a look leaves the rest of its search to the next one.
+_BUDGET = 0.03
 # Between two readings of the table of sockets lies this (seconds) at least, and so many times what a reading took.
 _LEAST_GAP, _GAP_PER_COST = 0.4, 25.0
 # So often (seconds) it is read again for statements that run, since only those can outlive their client.
@@ -37,64 +27,8 @@ _GONE_EVERY = 2.0
 _LONG_STATEMENT = 1.0
 # So many readings must find a session's connection dead: one may fall into the moment of an ordinary end.
 _DEAD_READINGS = 2
-_POOLERS = {
-    "odyssey": "Odyssey",
-    "pgagroal": "pgagroal",
-    "pgbouncer": "PgBouncer",
-    "pgcat": "PgCat",
-    "pgdog": "PgDog",
-    "pgpool": "Pgpool-II",
-}
-_FORWARDERS = {
-    "alloydb-auth-proxy": "AlloyDB Auth Proxy",
-    "cloud-sql-proxy": "Cloud SQL Auth Proxy",
-    "cloud_sql_proxy": "Cloud SQL Auth Proxy",
-    "docker-proxy": "Docker's port forwarding",
-    "envoy": "Envoy",
-    "haproxy": "HAProxy",
-    "kubectl": "kubectl port-forward",
-    "nginx": "nginx",
-    "pasta": "pasta",
-    "pasta.avx2": "pasta",
-    "rootlessport": "rootlessport",
-    "slirp4netns": "slirp4netns",
-    "socat": "socat",
-    "ssh": "an SSH tunnel",
-    "sshd": "an SSH tunnel",
-    "sshd-session": "an SSH tunnel",
-    "stunnel": "stunnel",
-    "stunnel4": "stunnel",
-}
-
-
-class OwnConnection(NamedTuple):
-    """Our own connection with the server: both places as our kernel knows them, and our place as the server sees it.
-
-    On a unix socket there are no places; `server_pid` is then the process that listens, if our kernel says so.
-    """
-
-    port: int
-    inode: int
-    client: str | None = None
-    server: str | None = None
-    seen_as: str | None = None
-    server_pid: int | None = None
-
-
-def own_connection(descriptor: int, seen_as: tuple[str | None, int | None], port: int | None) -> OwnConnection | None:
-    """What the kernel says of our connection's descriptor; `seen_as` is inet_client_addr() and inet_client_port().
-
-    `port` is the server's own one, for a unix socket. None when this cannot be known.
-    """
-    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as ours:
-        inode = os.fstat(descriptor).st_ino
-        if ours.family in {socket.AF_INET, socket.AF_INET6}:
-            own, server = ours.getsockname(), ours.getpeername()
-            return OwnConnection(server[1], inode, place(*own[:2]), place(*server[:2]), place(*seen_as))
-        if port is not None and hasattr(socket, "SO_PEERCRED"):
-            credentials = ours.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            return OwnConnection(port, inode, server_pid=struct.unpack("3i", credentials)[0] or None)
-    return None
+# Where the system does not tell its connections (macOS without root), it is asked again after so long (seconds).
+_ASK_AGAIN = 300.0
 
 
 class LocalProcesses:
@@ -103,33 +37,50 @@ class LocalProcesses:
     `own` gives our present connection, None while there is none or it is not known. Nothing here ever fails: whatever
     cannot be seen, or stands in any doubt, is left out. A process that pools (`ClientProcess.pooler`: PgBouncer) or passes
     on (`forwarder`: HAProxy, an SSH tunnel) owns its sockets, but stands for the many clients behind it.
+
+    A client counts as gone when its statement runs on although the server's end of its connection, which must be on this
+    host, was closed from the other side. Sessions over unix sockets stay unknown: their other end is not to be seen.
     """
 
     def __init__(self, own: Callable[[], OwnConnection | None], *, budget: float = _BUDGET) -> None:
         self._own = own
-        self._owners = Owners(budget)
+        self._budget = budget
+        self._owners = Owners()
         self._facts = ProcessFacts()
+        self._last_own: OwnConnection | None = None
+        self._provable = False
+        self._is_here: bool | None = None
         # Sessions whose place was looked for; those whose socket is here, but not yet its process; and those found.
         self._looked_at: set[Identity] = set()
         self._unowned: dict[Identity, int] = {}
         self._processes: dict[Identity, ClientProcess] = {}
+        # In how many readings the connection of a session was dead.
         self._dead: dict[Identity, int] = {}
         self._read_at = self._not_before = -1e9
 
     def enrich(self, snapshot: Snapshot) -> Snapshot:
         """The same snapshot, with `processes` and `clients_gone`."""
-        own = self._own()
-        if own is None:
-            return snapshot
+        until = time.thread_time() + self._budget
         self._forget(snapshot.sessions)
-        if self._should_read(snapshot):
-            with contextlib.suppress(OSError, ValueError):
-                self._read(own, snapshot.sessions)
-        elif self._owners.is_searching:
-            self._search(snapshot.sessions)
-        gone = frozenset(pid for (pid, _), readings in self._dead.items() if readings >= _DEAD_READINGS)
+        own = self._own()
+        if own != self._last_own:
+            self._begin(own)
+        if own is not None and self._provable:
+            was_read = self._should_read(own, snapshot) and self._read(own, snapshot.sessions)
+            if self._unowned and (was_read or self._owners.is_searching):
+                self._search(snapshot.sessions, until)
+        gone = frozenset(id_ for (id_, _), readings in self._dead.items() if readings >= _DEAD_READINGS)
         processes = {identity[0]: process for identity, process in self._processes.items()}
         return dataclasses.replace(snapshot, processes=processes, clients_gone=gone)
+
+    def _begin(self, own: OwnConnection | None) -> None:
+        """Another connection than before: what could not be proven over the last one perhaps can be now."""
+        self._last_own = own
+        self._provable = own is not None and own.is_seen_as_it_is
+        self._looked_at = {*self._processes, *self._unowned}
+        self._dead.clear()
+        self._is_here = None
+        self._not_before = -1e9
 
     def _forget(self, sessions: Iterable[Session]) -> None:
         present = {(session.id, session.started_at) for session in sessions}
@@ -140,125 +91,74 @@ class LocalProcesses:
             for identity in [identity for identity in known if identity not in present]:
                 del known[identity]
 
-    def _should_read(self, snapshot: Snapshot) -> bool:
+    def _should_read(self, own: OwnConnection, snapshot: Snapshot) -> bool:
         now = time.monotonic()
         if now < self._not_before:
             return False
         looked_at = self._looked_at
-        if self._dead or any((session.id, session.started_at) not in looked_at for session in snapshot.sessions):
+        new = [one for one in snapshot.sessions if (one.id, one.started_at) not in looked_at]
+        elsewhere = [one.identity for one in new if not self._may_be_here(one, own)]
+        looked_at.update(elsewhere)
+        if len(new) > len(elsewhere) or self._dead:
             return True
         long_since = snapshot.at - _LONG_STATEMENT
         return now >= self._read_at + _GONE_EVERY and any(
-            session.state == ACTIVE and session.changed_at is not None and session.changed_at < long_since
-            for session in snapshot.sessions
+            one.state == ACTIVE and one.client_port and one.changed_at is not None and one.changed_at < long_since
+            for one in snapshot.sessions
         )
 
-    def _read(self, own: OwnConnection, sessions: Iterable[Session]) -> None:
+    def _may_be_here(self, session: Session, own: OwnConnection) -> bool:
+        """Towards a server that is known to be elsewhere, clients of this host have the same address as we."""
+        client = place(session.client, session.client_port)
+        if client is None or own.client is None or self._is_here is not False:
+            return client is not None
+        return client.partition(":")[0] == own.client.partition(":")[0]
+
+    def _read(self, own: OwnConnection, sessions: Iterable[Session]) -> bool:
+        """Read the table and note what it says of these sessions; gives whether it said anything."""
         began, cpu = time.monotonic(), time.thread_time()
         table = read_table(own.port)
-        is_here = table is not None and _is_here(own, table)
-        reached = table is not None and (is_here or _is_reached(own, table))
-        for session in sessions:
-            client = place(session.client, session.client_port) if reached else None
-            if client is None or table is None:
-                self._looked_at.add(session.identity)
-                continue
-            self._note(session, table.here(client) if is_here else table.towards(client, own.server or ""))
-            if is_here and table.is_dead(client):
-                self._dead[session.identity] = self._dead.get(session.identity, 0) + 1
-            else:
-                self._dead.pop(session.identity, None)
-        self._search(sessions)
-        self._read_at = began
+        self._read_at, self._not_before = began, began + _ASK_AGAIN
+        if table is None:
+            return False
+        self._is_here = is_here = own.is_to_this_host(table)
+        if is_here or own.is_in(table):
+            for session in sessions:
+                self._note(session, own, table, is_here=is_here)
+        else:
+            self._looked_at.update(session.identity for session in sessions)
         self._not_before = began + max(_LEAST_GAP, _GAP_PER_COST * (time.thread_time() - cpu))
+        return True
 
-    def _note(self, session: Session, end: End | None) -> None:
-        identity = session.identity
-        if identity in self._looked_at:
-            return
-        self._looked_at.add(identity)
-        if end is None:
-            return
-        if end.pid is not None:
-            self._found(identity, end.pid)
-        elif end.inode:
+    def _note(self, session: Session, own: OwnConnection, table: Table, *, is_here: bool) -> None:
+        identity = session.id, session.started_at
+        is_new, may_outlive = identity not in self._looked_at, is_here and session.state == ACTIVE
+        client = place(session.client, session.client_port) if is_new or may_outlive else None
+        if is_new:
+            self._looked_at.add(identity)
+            if client is not None:
+                self._note_end(identity, table.here(client) if is_here else table.towards(client, own.server or ""))
+        if may_outlive and client is not None and table.is_dead(client):
+            self._dead[identity] = self._dead.get(identity, 0) + 1
+        else:
+            self._dead.pop(identity, None)
+
+    def _note_end(self, identity: Identity, end: End | None) -> None:
+        if end is not None and end.pid is not None:
+            self._found({identity: end.pid})
+        elif end is not None and end.inode:
             self._unowned[identity] = end.inode
 
-    def _search(self, sessions: Iterable[Session]) -> None:
-        if not self._unowned:
-            return
+    def _search(self, sessions: Iterable[Session], until: float) -> None:
         likely = {process.pid for process in self._processes.values()}
-        found = self._owners.search(
-            self._unowned.values(), first=likely, last={session.id for session in sessions} - likely
-        )
-        for identity, inode in list(self._unowned.items() if found else ()):
-            if inode in found:
-                del self._unowned[identity]
-                self._found(identity, found[inode])
+        servers = {session.id for session in sessions} - likely
+        found = self._owners.search(self._unowned.values(), until, first=likely, last=servers)
+        if found:
+            owned = {identity: found[inode] for identity, inode in self._unowned.items() if inode in found}
+            self._unowned = {identity: inode for identity, inode in self._unowned.items() if identity not in owned}
+            self._found(owned)
 
-    def _found(self, identity: Identity, pid: int) -> None:
-        process = self._facts.of(pid)
-        if process is not None:
-            self._processes[identity] = process
-
-
-class ProcessFacts:
-    """What there is to say of a process; asked once for each."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, float], ClientProcess] = {}
-
-    def of(self, pid: int) -> ClientProcess | None:
-        """The process, None when it has ended; what its owner does not let us see stays None in it."""
-        import psutil
-
-        try:
-            process = psutil.Process(pid)
-            key = pid, process.create_time()
-        except (psutil.Error, OSError):
-            return None
-        if key not in self._known:
-            if len(self._known) > 4096:
-                self._known.clear()
-            self._known[key] = _describe(process, key[1])
-        return self._known[key]
-
-
-def _describe(process: psutil.Process, started_at: float) -> ClientProcess:
-    import psutil
-
-    name = command = user = None
-    with contextlib.suppress(psutil.Error, OSError, KeyError):
-        name = process.name()
-        command = shown_command(process.cmdline()) or name
-    with contextlib.suppress(psutil.Error, OSError, KeyError):
-        user = process.username()
-    carrier = (name or "").lower().removesuffix(".exe")
-    return ClientProcess(process.pid, command, user, _POOLERS.get(carrier), started_at, _FORWARDERS.get(carrier))
-
-
-def _is_here(own: OwnConnection, table: Table) -> bool:
-    """Whether the server is in this network namespace, so that both ends of every local connection must be in the table.
-
-    Over TCP: the server sees us where we are, and its own end of our connection is here. Over a unix socket: the process
-    that listens has the same network namespace, which only its own user and root may see.
-    """
-    if own.client is not None:
-        end = table.here(own.client)
-        return own.client == own.seen_as and end is not None and _is_ours(own, end) and end.other == own.server
-    with contextlib.suppress(OSError):
-        theirs = Path(f"/proc/{own.server_pid}/ns/net").readlink()
-        return own.server_pid is not None and theirs == Path("/proc/self/ns/net").readlink()
-    return False
-
-
-def _is_reached(own: OwnConnection, table: Table) -> bool:
-    """Whether nothing between us and the server changes addresses: it sees us where we are."""
-    if own.client is None or own.server is None or own.client != own.seen_as:
-        return False
-    end = table.towards(own.client, own.server)
-    return end is not None and _is_ours(own, end)
-
-
-def _is_ours(own: OwnConnection, end: End) -> bool:
-    return end.pid == os.getpid() if end.pid is not None else end.inode == own.inode
+    def _found(self, pids: Mapping[Identity, int]) -> None:
+        """Each process is asked once: its id may have been given out again since the last time."""
+        known = {pid: self._facts.of(pid) for pid in set(pids.values())}
+        self._processes.update((identity, process) for identity, pid in pids.items() if (process := known[pid]))

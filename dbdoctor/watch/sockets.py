@@ -9,7 +9,6 @@ import functools
 import socket
 import struct
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ class End(NamedTuple):
     """One end of a connection of this host; `other` is the place at the other end.
 
     `alive`: of a client's end, that a process still has it; of a server's end, that its client has not closed.
-    `inode` names the socket (Linux), 0 where it has no owner; `pid` is known where the system tells both at once.
+    `inode` names a client's socket (Linux), 0 where it has no owner; `pid` is known where the system tells both at once.
     """
 
     other: str
@@ -67,19 +66,55 @@ def place(address: str | None, port: int | None) -> str | None:
 
 def read_table(port: int) -> Table | None:
     """All connections with `port`; None where the system does not tell."""
-    rows = _rows_of_proc(port) if sys.platform.startswith("linux") else _rows_of_psutil()
-    clients: dict[str, list[End]] = {}
-    servers: dict[str, list[End]] = {}
-    suffix = f":{port:04X}"
+    table = Table({}, {})
     try:
-        for local, remote, established, inode, pid in rows:
-            if remote.endswith(suffix):
-                clients.setdefault(local, []).append(End(remote, established or inode != 0, inode, pid))
-            if local.endswith(suffix):
-                servers.setdefault(remote, []).append(End(local, established, inode, pid))
+        if sys.platform.startswith("linux"):
+            for name in _TABLES:
+                if name == _TABLES[0] or Path(name).exists():  # a kernel without IPv6 has but one
+                    _add_rows(Path(name).read_text("ascii"), f":{port:04X}", table)
+        else:
+            _add_rows_of_psutil(port, table)
     except OSError:
         return None
-    return Table(clients, servers)
+    return table
+
+
+def _add_rows(text: str, suffix: str, table: Table) -> None:
+    """Rows are `sl local remote st tx:rx tr:when retrnsmt uid timeout inode ...` (Linux, net/ipv4/tcp_ipv4.c).
+
+    Only those of the port are taken apart: a host can have very many others.
+    """
+    clients, servers, mark, prefix = table.clients, table.servers, suffix + " ", len(_MAPPED)
+    for line in text.split("\n"):
+        if mark not in line:
+            continue
+        _, local, remote, state, _, _, _, _, _, inode, _ = line.split(None, 10)
+        if local.startswith(_MAPPED):
+            local, remote = local[prefix:], remote[prefix:]
+        if remote.endswith(suffix):
+            number = int(inode)
+            clients.setdefault(local, []).append(End(remote, state == _ESTABLISHED or number != 0, number))
+        if local.endswith(suffix):
+            servers.setdefault(remote, []).append(End(local, state == _ESTABLISHED, 0))
+
+
+def _add_rows_of_psutil(port: int, table: Table) -> None:
+    import psutil
+
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except (psutil.Error, OSError) as error:
+        raise OSError(str(error)) from None
+    for one in connections:
+        local = place(one.laddr.ip, one.laddr.port) if one.laddr else None
+        remote = place(one.raddr.ip, one.raddr.port) if one.raddr else None
+        if not local or not remote:
+            continue
+        established = one.status == psutil.CONN_ESTABLISHED
+        if one.raddr and one.raddr.port == port:
+            table.clients.setdefault(local, []).append(End(remote, established or one.pid is not None, 0, one.pid))
+        if one.laddr and one.laddr.port == port:
+            table.servers.setdefault(remote, []).append(End(local, established, 0, one.pid))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -95,35 +130,3 @@ def _address(text: str) -> str | None:
 
 def _plain(address: str) -> str:
     return address.removeprefix(_MAPPED)
-
-
-_Row = tuple[str, str, bool, int, int | None]
-
-
-def _rows_of_proc(port: int) -> Iterator[_Row]:
-    """Rows are `sl local remote st tx:rx tr:when retrnsmt uid timeout inode ...` (Linux, net/ipv4/tcp_ipv4.c).
-
-    Only those of the port are taken apart: a host can have very many others.
-    """
-    mark = f":{port:04X} "
-    for name in _TABLES:
-        if name != _TABLES[0] and not Path(name).exists():  # a kernel without IPv6
-            continue
-        for line in Path(name).read_text("ascii").split("\n"):
-            if mark in line:
-                _, local, remote, state, _, _, _, _, _, inode, *_ = line.split(None, 10)
-                yield _plain(local), _plain(remote), state == _ESTABLISHED, int(inode), None
-
-
-def _rows_of_psutil() -> Iterator[_Row]:
-    import psutil
-
-    try:
-        connections = psutil.net_connections(kind="tcp")
-    except (psutil.Error, OSError) as error:
-        raise OSError(str(error)) from None
-    for one in connections:
-        if one.laddr and one.raddr:
-            local, remote = place(one.laddr.ip, one.laddr.port), place(one.raddr.ip, one.raddr.port)
-            if local and remote:
-                yield local, remote, one.status == psutil.CONN_ESTABLISHED, 0, one.pid
