@@ -84,6 +84,8 @@ class History:
             if session.state in (IDLE_IN_TRANSACTION, ABORTED):
                 if session.changed_at is not None and snapshot.at - session.changed_at >= least:
                     self._ask(session, ids)
+                elif session.transaction_at is not None and snapshot.at - session.transaction_at >= least:
+                    self._ask_once(session, ids)
             elif session.waits_for == "Lock":
                 waiting = True
         self._ask_passed_over(snapshot, ids)
@@ -236,6 +238,12 @@ class History:
     def _ask(self, session: Session, ids: list[int]) -> None:
         life = self.lives.get(session.identity)
         if life is None or life.detail is None or life.detail.changed_at != session.changed_at:
+            ids.append(session.id)
+
+    def _ask_once(self, session: Session, ids: list[int]) -> None:
+        """A long transaction that goes on: what it does is asked once, whether it fetches from a cursor."""
+        life = self.lives.get(session.identity)
+        if life is None or life.told is None:
             ids.append(session.id)
 
     def _ask_passed_over(self, snapshot: Snapshot, ids: list[int]) -> None:

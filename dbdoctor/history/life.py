@@ -133,9 +133,19 @@ class Life:
         return self.idle_samples / samples if samples else 0.0
 
     @property
+    def told(self) -> Detail | None:
+        """The newest detail from within its present transaction; it may have gone on since (see `explained`)."""
+        detail, began = self.detail, self.session.transaction_at
+        if detail is None or detail.changed_at is None:
+            return None
+        if began is None:
+            return self.explained
+        return detail if detail.changed_at >= began else None
+
+    @property
     def fetches(self) -> bool:
-        """Whether its last statement fetched from a cursor; False when we have not asked."""
-        detail = self.explained
+        """Whether its present transaction was seen to fetch from a cursor; False when we have not asked."""
+        detail = self.told
         return detail is not None and (detail.statement or "").lstrip()[:5].upper() == "FETCH"
 
     @property
@@ -144,7 +154,7 @@ class Life:
 
         That is how a process keeps leadership (a scheduler, a migration tool); the lock lasts as long as its session does.
         """
-        detail, session = self.explained, self.session
+        detail, session = self.told, self.session
         if detail is None or detail.advisory_locks == 0:
             return False
         return detail.locks == 0 and not session.writes and session.holds_back is None

@@ -20,6 +20,7 @@ _BEYOND_RETURNS = 2.0
 _KEPT_AFTER = 2.0
 # The server notes the end of a statement before the client has it: within this time nothing is "after".
 _SAME_MOMENT = 0.05
+_FEWEST_SWEPT = 3
 _MOST_TIMES = 512
 
 
@@ -62,9 +63,9 @@ class PoolHistory:
 
     def close(self, ended: Sequence[Life], at: float, *, while_watching: bool) -> None:
         """Sessions that are gone, found so at one sample."""
-        silent = sum(1 for life in ended if life.session.state == IDLE and life.silence(at) >= _SHORTEST_SILENCE)
+        silences = [life.silence(at) for life in ended if life.session.state == IDLE]
         passed = {life.session.identity for life in self.passed_over}
-        swept = [life.silence(at) for life in ended if life.session.identity in passed]
+        of_passed = sum(1 for life in ended if life.session.identity in passed)
         for life in ended:
             del self.lives[life.session.identity]
             self._remember(life)
@@ -72,10 +73,10 @@ class PoolHistory:
             return
         self.closed += len(ended)
         self.closings.extend([at] * len(ended))
-        if _is_sweep(swept, len(passed)):
-            self.swept += len(swept)
+        if of_passed >= _FEWEST_SWEPT and of_passed >= len(passed) * 2 / 3 and _are_of_all_ages(silences):
+            self.swept += of_passed
         else:
-            self.closed_silent += silent
+            self.closed_silent += sum(1 for silence in silences if silence >= _SHORTEST_SILENCE)
 
     def settle(self, at: float, first_at: float) -> None:
         """After a sample: judge which sessions were passed over."""
@@ -103,13 +104,11 @@ class PoolHistory:
         self.long_pauses += life.long_pauses
 
 
-def _is_sweep(silences: Sequence[float], passed: int) -> bool:
-    """Whether these were closed by a garbage collector: most of those passed over at once, the latest with the oldest.
+def _are_of_all_ages(silences: Sequence[float]) -> bool:
+    """Whether sessions that closed together had been silent for very different times, as a garbage collector finds them.
 
     An application that closes what it held closes the oldest first, all after about the same time.
     """
-    if len(silences) < 3 or len(silences) < passed * 2 / 3:
-        return False
     return max(silences) - min(silences) >= max(silences) / 2
 
 

@@ -26,7 +26,9 @@ OK = {"shop": "ok"}
     interval=st.sampled_from([0.5, 1.0, 2.0]),
 )
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_pool_under_any_load_is_healthy(seed, size, overflow, lifo, per_second, works, pauses, holds, since, interval):
+def test_a_pool_under_any_load_is_healthy(
+    seed, size, overflow, lifo, per_second, works, pauses, holds, since, interval
+):
     rng = random.Random(seed)
     now, jobs = 0.0, []
     while now < since + 24:
@@ -69,7 +71,7 @@ def test_a_pool_filled_by_a_burst_rests(lifo):
 
 
 def test_a_lifo_pool_under_falling_load_rests():
-    jobs = [Job(now + 0.001 * worker, 0.3) for worker in range(10) for now in range(0, 30 - 3 * worker)]
+    jobs = [Job(now + 0.001 * worker, 0.3) for worker in range(10) for now in range(30 - 3 * worker)]
     pool = PoolModel(10, 0, lifo=True).run(jobs)
     assert verdicts(watch(pool.sessions_at, since=10.0)) == OK
 

@@ -10,17 +10,20 @@ _PAUSES_ALIKE = 2.0
 _MOVED_BY = 1.0
 
 
-def is_advancing_cursor(life: Life, now: float) -> bool:
-    """Its last statement fetched from a cursor, and not the first time; it pauses no longer than it did before."""
+def is_advancing_cursor(life: Life, now: float, too_long: float) -> bool:
+    """It fetches from a cursor, and not for the first time, and pauses no longer than it did before.
+
+    Where we have not seen it fetch again yet, it has the benefit of the doubt for twice the threshold.
+    """
     session = life.session
     if not life.fetches or session.changed_at is None or session.transaction_at is None:
         return False
+    if life.moves:
+        return life.silence(now) <= _PAUSES_ALIKE * max(life.longest_pause, too_long / 2)
     worked = session.changed_at - session.transaction_at
-    if not life.moves and worked < _MOVED_BY:
-        return False
-    return life.silence(now) <= _PAUSES_ALIKE * max(life.longest_pause, 0.0 if life.moves > 1 else worked)
+    return worked >= _MOVED_BY and life.silence(now) <= _PAUSES_ALIKE * too_long
 
 
-def is_exempt(life: Life, now: float) -> bool:
+def is_exempt(life: Life, now: float, too_long: float) -> bool:
     """Whether its open transaction is not to be judged by its pauses."""
-    return life.spared is not None or life.leads or is_advancing_cursor(life, now)
+    return life.spared is not None or life.leads or is_advancing_cursor(life, now, too_long)

@@ -19,7 +19,7 @@ Why it matters
 What to do
     Create one engine a process, at import or start, and share it:
 
-        engine = create_engine(url, pool_size=5, max_overflow=10)   # once, in a module
+        engine = create_engine(url)   # once, in a module
 
     Where an engine must be short-lived, call `engine.dispose()` when it is done with, or use `poolclass=NullPool`.
 """

@@ -62,7 +62,7 @@ def judge(watched: Watched) -> Iterator[Judged]:
             for life in group.in_transaction
             if life.session.state == IDLE_IN_TRANSACTION
             and life.silence(watched.now) >= watched.too_long
-            and not is_exempt(life, watched.now)
+            and not is_exempt(life, watched.now, watched.too_long)
         ]
         if chosen:
             yield _found(group, longest_first(chosen, watched.now), watched)

@@ -17,7 +17,7 @@ Why it matters
     server, and one place of the pool, for good.
 
 What to do
-    Close what is opened, on every path: `with engine.connect() as connection:`, `contextlib.closing(psycopg2.connect(...))`.
+    Close what is opened, on every path: `with engine.connect() as connection:`, `with closing(psycopg2.connect(...))`.
     The process in the evidence is where to look; `dbdoctor run` shows the line of code that checked them out.
     As a net, on the server (PostgreSQL 14 and later), longer than any pool rests, and with pool_pre_ping or a shorter
     pool_recycle in the application:

@@ -61,7 +61,7 @@ def _is_lasting(life: Life, watched: Watched) -> bool:
         and life.idle_share >= _MOSTLY
         and life.mean_pause >= _SHORTEST_PAUSE
         and not life.fetches
-        and not is_exempt(life, watched.now)
+        and not is_exempt(life, watched.now, watched.too_long)
     )
 
 

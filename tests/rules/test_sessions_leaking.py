@@ -1,0 +1,421 @@
+"""What leaks is found, whatever else the same process does; each finding provoked, with its evidence."""
+
+import itertools
+import json
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dbdoctor.model.finding import Severity
+from dbdoctor.model.leaks import GROUP_BY, WatchOptions
+from dbdoctor.model.pool import PoolSettings
+from dbdoctor.model.session import ABORTED, ACTIVE, Detail, Waiter
+from dbdoctor.model.snapshot import EndedSessions, PreparedTransaction, ReplicationSlot
+from dbdoctor.rules import sessions as rules
+from tests.rules.pool_model import START, Job, PoolModel
+from tests.rules.watching import TARGET, codes, in_transaction, session, verdicts, watch
+
+
+def only(report, code):
+    found = [finding for finding in report.findings if finding.code == code]
+    assert len(found) == 1, codes(report)
+    json.dumps(found[0].evidence)
+    assert not found[0].title.endswith(".")
+    return found[0]
+
+
+def says(statement, **more):
+    return lambda _session: Detail(None, statement, **more)
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    every=st.floats(0.1, 4.0),
+    works=st.floats(0.001, 0.4),
+    steady=st.booleans(),
+    busy=st.floats(0.5, 10.0),
+    since=st.floats(0.0, 30.0),
+)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_an_engine_per_request(seed, every, works, steady, busy, since):
+    """Each request opens a session of its own and leaves it in a pool that nobody asks; beside it, perhaps, a good pool."""
+    rng = random.Random(seed)
+    jobs, now = [], 0.0
+    while now < 70:
+        now += every if steady else rng.uniform(0.5, 1.5) * every
+        jobs.append(Job(now, rng.uniform(0, works), kept=True))
+    leaking = PoolModel(0, 10_000).run(jobs)
+    good = PoolModel(5, 5, first_id=50_000).run([Job(n / busy, 0.05) for n in range(int(70 * busy))])
+    report = watch(
+        lambda t: itertools.chain(leaking.sessions_at(t), good.sessions_at(t)), since=since, explain=says("ROLLBACK")
+    )
+    assert verdicts(report) == {"shop": "leak"}
+    assert "engine-per-request" in codes(report)
+    rate = 60 / every
+    trend = report.groups[0].trend
+    if steady and since > every:
+        assert trend.per_minute == pytest.approx(rate, rel=0.35)
+        assert report.forecast is not None
+
+
+def test_the_forecast_of_a_constant_rate():
+    leaking = PoolModel(0, 10_000).run([Job(0.7 * n, 0.01, kept=True) for n in range(200)])
+    report = watch(leaking.sessions_at, since=0.0, seconds=30, limit=150)
+    taken = len(list(leaking.sessions_at(30.0))) + 1
+    assert report.forecast.seconds == pytest.approx((147 - taken) * 0.7, rel=0.05)
+    assert report.forecast.earliest <= report.forecast.seconds <= report.forecast.latest
+    assert only(report, "slots-run-out").severity is Severity.ERROR
+
+
+def test_growth_that_has_stopped_is_no_forecast():
+    """A pool with a limit stops the leak; nothing more is to be foretold."""
+    leaking = PoolModel(5, 10).run([Job(0.5 * n, 0.01, kept=True) for n in range(30)])
+    report = watch(leaking.sessions_at, since=0.0, seconds=30)
+    assert verdicts(report) == {"shop": "leak"}
+    assert report.forecast is None
+    assert report.groups[0].trend.per_minute == 0.0
+
+
+def test_checkouts_never_returned_are_told_from_pools_never_asked():
+    leaking = PoolModel(0, 1000).run([Job(1.0 * n, 0.01, kept=True) for n in range(60)])
+    report = watch(leaking.sessions_at, since=10.0, explain=says("SELECT count(*) FROM orders WHERE name = 'x'"))
+    found = only(report, "sessions-only-grow")
+    assert "x" not in " ".join(found.rows).split("name = ")[1][:4], "literals are masked"
+    assert "engine-per-request" not in codes(report)
+
+
+def test_engines_dropped_and_swept_by_the_garbage_collector():
+    """Every ten requests or so the collector closes all that was forgotten, the youngest with the oldest."""
+    pools = PoolModel(0, 1000).run([Job(0.8 * n, 0.01, kept=True) for n in range(80)])
+    for connection in pools.connections:
+        connection.closed = (connection.opened // 8 + 1) * 8.0
+    for seconds in (20.0, 24.0, 25.0, 31.0):
+        report = watch(pools.sessions_at, since=1.0, seconds=seconds, explain=says("ROLLBACK"))
+        assert verdicts(report) == {"shop": "leak"}, seconds
+        assert "engine-per-request" in codes(report)
+
+
+def test_a_single_snapshot_can_only_suspect_growth():
+    leaking = PoolModel(0, 1000).run([Job(1.0 * n, 0.01, kept=True) for n in range(60)])
+    report = watch(leaking.sessions_at, since=50.0, seconds=0.0, explain=says("ROLLBACK"))
+    assert verdicts(report) == {"shop": "suspect"}
+    assert only(report, "engine-per-request").severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    ("changes", "detail", "holds"),
+    [
+        ({"writes": True}, Detail(None, "INSERT INTO x"), "writes"),
+        ({}, Detail(None, "SELECT 1 FOR UPDATE", 2, "RowShareLock", "public.x"), "locks"),
+        ({"holds_back": 12}, Detail(None, "SELECT 1", 1, "AccessShareLock"), "snapshot"),
+        ({}, Detail(None, "SELECT 1", 1, "AccessShareLock"), "nothing"),
+        ({}, None, "nothing"),
+    ],
+)
+def test_idle_in_transaction(changes, detail, holds):
+    held = in_transaction(7, **changes)
+    explain = (lambda _one: detail) if detail else None
+    report = watch(lambda _t: [held], explain=explain)
+    found = only(report, "idle-in-transaction")
+    assert found.evidence["holds"] == {holds: 1}
+    assert found.sessions == ({"id": 7, "started_at": held.started_at},)
+    assert verdicts(report) == {"shop": "leak"}
+    assert report.sessions[0].verdict.value == "leak"
+
+
+def test_short_of_the_threshold_nothing_is_said():
+    report = watch(lambda t: [in_transaction(7, since=t - 4.9)])
+    assert codes(report) == set()
+    assert verdicts(report) == {"shop": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "detail"),
+    [
+        ({"application": "psql"}, Detail(None, "BEGIN")),
+        ({"application": "DBeaver 24.1.0 - Main"}, Detail(None, "BEGIN")),
+        ({"user": "rdsadmin"}, Detail(None, "SELECT 1")),
+        ({}, Detail(None, "SELECT pg_try_advisory_lock(1)", advisory_locks=1)),
+    ],
+)
+def test_people_administrators_and_leaders_are_spared(changes, detail):
+    report = watch(lambda _t: [in_transaction(7, **changes)], explain=lambda _one: detail)
+    assert codes(report) == set()
+    assert {group.verdict.value for group in report.groups} == {"ok"}
+
+
+def test_an_application_named_like_a_tool_is_not_spared():
+    report = watch(lambda _t: [in_transaction(7, application="psql-sync")])
+    assert verdicts(report) == {"psql-sync": "leak"}
+
+
+def test_a_leader_that_also_wrote_is_not_spared():
+    held = in_transaction(7, writes=True)
+    report = watch(lambda _t: [held], explain=says("INSERT", advisory_locks=1))
+    assert "idle-in-transaction" in codes(report)
+
+
+def test_a_cursor_that_advances_and_one_that_does_not():
+    def advancing(now, every=6.0):
+        last = now // every * every
+        return in_transaction(1, since=last, transaction_at=-50.0, statement_at=last - 0.01, holds_back=3)
+
+    fetches = says("FETCH FORWARD 100 FROM c")
+    report = watch(lambda t: [advancing(t)], explain=fetches)
+    assert codes(report) == set()
+    report = watch(lambda t: [advancing(min(t, 8.0))], explain=fetches, seconds=40)
+    assert "idle-in-transaction" in codes(report), "it has stopped"
+    report = watch(lambda _t: [in_transaction(1, holds_back=3)], explain=fetches)
+    assert "idle-in-transaction" in codes(report), "it has fetched once only"
+
+
+def test_an_aborted_transaction():
+    held = session(9, state=ABORTED, changed_at=-1.0)
+    report = watch(lambda _t: [held], explain=says("SELECT 1/0"))
+    assert only(report, "aborted-transaction").sessions[0]["id"] == 9
+    assert verdicts(report) == {"shop": "leak"}
+
+
+def test_remote_calls_within_a_transaction():
+    """Seven seconds between two statements, then a commit; again and again."""
+
+    def at(now):
+        within = now % 8.0
+        return [in_transaction(3, since=now - within) if within < 7.5 else session(3, changed_at=now - within + 7.5)]
+
+    report = watch(at, since=100.0)
+    found = only(report, "transaction-across-pauses")
+    assert found.evidence["long_pauses"] >= 2
+    assert found.severity is Severity.ERROR
+    assert verdicts(report) == {"shop": "leak"}
+
+
+def test_one_long_pause_that_ended_is_a_suspicion_that_returned():
+    def at(now):
+        return [in_transaction(3, since=0.0) if now < 8 else session(3, changed_at=8.0)]
+
+    report = watch(at)
+    assert verdicts(report) == {"shop": "suspect"}
+    assert report.groups[0].returned == 1
+    assert only(report, "transaction-across-pauses").severity is Severity.WARNING
+
+
+@pytest.mark.parametrize("interval", [0.5, 1.0, 2.0])
+def test_polling_in_a_transaction_that_never_ends(interval):
+    def at(now):
+        last = now // 2.3 * 2.3
+        return [in_transaction(3, since=last, transaction_at=-1.0, statement_at=last - 0.002)]
+
+    report = watch(at, interval=interval)
+    assert only(report, "transaction-across-pauses").evidence["lasting_transactions"] == 1
+
+
+def test_a_report_of_many_statements_in_one_snapshot_is_work():
+    """A tenth of a second of thinking between statements of a second, for minutes."""
+
+    def at(now):
+        within = now % 1.1
+        since = now - within
+        if within < 1.0:
+            return [session(3, state=ACTIVE, changed_at=since, statement_at=since, transaction_at=-60.0, holds_back=9)]
+        return [in_transaction(3, since=since + 1.0, transaction_at=-60.0, holds_back=9)]
+
+    assert codes(watch(at, interval=0.7)) == set()
+
+
+def test_chatty_transactions_are_work():
+    """A bulk load of small statements: mostly idle in transaction, but never for long."""
+
+    def at(now):
+        return [in_transaction(3, since=now - 0.04, transaction_at=-60.0)]
+
+    assert codes(watch(at)) == set()
+
+
+def test_an_idle_session_that_blocks():
+    blocker = in_transaction(1, since=-10.0, writes=True)
+    waiting = session(2, state=ACTIVE, changed_at=-9.0, waits_for="Lock", application="victim", transaction_at=-9.0)
+    report = watch(lambda _t: [blocker, waiting], waiters=(Waiter(2, START - 9.0, (1,)),))
+    found = only(report, "idle-session-blocks")
+    assert found.evidence["waiting_sessions"] == [2]
+    assert verdicts(report) == {"shop": "leak", "victim": "ok"}
+
+
+def test_contention_between_workers_is_not_blocking():
+    blocker = session(1, state=ACTIVE, changed_at=-9.0)
+    waiting = session(2, state=ACTIVE, changed_at=-9.0, waits_for="Lock")
+    assert codes(watch(lambda _t: [blocker, waiting], waiters=(Waiter(2, START - 9.0, (1,)),))) == set()
+    brief = in_transaction(1, since=23.0)
+    assert codes(watch(lambda _t: [brief, waiting], waiters=(Waiter(2, START + 22.0, (1,)),))) == set()
+
+
+def test_waiting_for_a_leaders_advisory_lock_is_not_blocking():
+    leader = in_transaction(1, since=-10.0)
+    follower = session(2, state=ACTIVE, changed_at=-9.0, waits_for="Lock")
+    report = watch(
+        lambda _t: [leader, follower],
+        waiters=(Waiter(2, START - 9.0, (1,)),),
+        explain=says("SELECT pg_advisory_lock(1)", advisory_locks=1),
+    )
+    assert codes(report) == set()
+
+
+def test_a_person_who_blocks_is_said_to_block_and_no_leak():
+    blocker = in_transaction(1, since=-100.0, application="psql")
+    waiting = session(2, state=ACTIVE, changed_at=-9.0, waits_for="Lock")
+    report = watch(lambda _t: [blocker, waiting], waiters=(Waiter(2, START - 9.0, (1,)),))
+    assert codes(report) == {"idle-session-blocks"}
+    assert verdicts(report) == {"psql": "ok", "shop": "ok"}
+
+
+def declared(**pool):
+    from dataclasses import replace
+
+    return replace(TARGET, pool=PoolSettings(**pool))
+
+
+def test_more_than_the_declared_pool():
+    many = [session(n, changed_at=-1.0, started_at=-50.0) for n in range(1, 6)]
+    report = watch(lambda _t: many, target=declared(pool_size=2, max_overflow=1))
+    found = only(report, "more-than-declared-pool")
+    assert (found.evidence["sessions"], found.evidence["allowed"]) == (5, 3)
+    assert verdicts(report) == {"shop": "leak"}
+    assert codes(watch(lambda _t: many, target=declared(pool_size=3, max_overflow=2))) == set()
+    assert codes(watch(lambda _t: many, target=declared(pool_size=0, max_overflow=2))) == set(), "unbounded"
+
+
+def test_declared_processes_are_counted_together():
+    many = [session(n, changed_at=-1.0, started_at=-50.0, process=n, client=f"10.0.0.{n}") for n in range(1, 8)]
+    pool = declared(pool_size=1, max_overflow=0, processes=2, replicas=3)
+    assert only(watch(lambda _t: many, target=pool), "more-than-declared-pool").evidence["allowed"] == 6
+    other = [one._replace(user="somebody") for one in many]
+    assert codes(watch(lambda _t: other, target=pool)) == set()
+
+
+def test_a_pool_larger_than_its_use():
+    resting = [session(n, changed_at=-400.0, started_at=-900.0) for n in range(1, 9)]
+    report = watch(lambda _t: resting)
+    assert only(report, "pool-larger-than-use").evidence["unused"] == 8
+    assert verdicts(report) == {"shop": "ok"}, "it rests"
+
+
+def test_never_used():
+    unused = [session(n, changed_at=-400.0, started_at=-400.0, statement_at=None) for n in range(1, 4)]
+    unused = [one._replace(statement_at=None) for one in unused]
+    assert only(watch(lambda _t: unused), "never-used").evidence["never_used"] == 3
+
+
+def test_a_forgotten_prepared_transaction_and_whose_it_is():
+    prepared = (PreparedTransaction("order-1", START - 60.0, "app", "shop", 5),)
+    report = watch(lambda _t: [], prepared=prepared)
+    assert only(report, "forgotten-prepared-transaction").group is None
+    by = session(4, changed_at=-60.0, application="orders")
+    report = watch(lambda _t: [by], prepared=prepared, explain=says("PREPARE TRANSACTION 'order-1'"))
+    assert only(report, "forgotten-prepared-transaction").group["application"] == "orders"
+    assert verdicts(report) == {"orders": "leak"}
+    fresh = (PreparedTransaction("order-1", START + 23.0, "app", "shop", 5),)
+    assert codes(watch(lambda _t: [], prepared=fresh)) == set()
+
+
+def test_a_client_that_is_gone():
+    working = session(5, state=ACTIVE, changed_at=-30.0)
+    report = watch(lambda _t: [working], clients_gone=frozenset({5}))
+    assert only(report, "client-gone").sessions[0]["id"] == 5
+    assert codes(watch(lambda _t: [working], clients_gone=frozenset({5}), seconds=0)) == set(), "one sample is chance"
+
+
+@pytest.mark.parametrize(("age", "severity"), [(10, Severity.INFO), (2_000_000, Severity.WARNING)])
+def test_a_replication_slot_without_reader(age, severity):
+    slots = (ReplicationSlot("standby_2", False, age), ReplicationSlot("standby_1", True, 5_000_000))
+    report = watch(lambda _t: [], replication_slots=slots)
+    assert only(report, "replication-slot-holds-back").severity is severity
+
+
+def test_clients_vanished():
+    from dbdoctor.history import History
+    from dbdoctor.model.snapshot import Snapshot
+
+    history = History()
+    history.add(Snapshot(START, (), ended=EndedSessions(3, 0, 0)))
+    history.add(Snapshot(START + 10, (), ended=EndedSessions(5, 0, 0)))
+    report = rules.judge_leaks(history, TARGET, None)
+    assert only(report, "clients-vanished").evidence["abandoned"] == 2
+
+
+def hidden(number=1, **changes):
+    bare = {"started_at": None, "changed_at": None, "statement_at": None, "state": None, "hidden": True, "client": None}
+    return session(number)._replace(**{**bare, **changes})
+
+
+def test_hidden_sessions_are_unknown_and_said_to_be():
+    report = watch(lambda _t: [hidden(1), hidden(2), session(3, user="me", changed_at=-1.0)])
+    assert {group.verdict.value for group in report.groups} == {"unknown", "ok"}
+    assert only(report, "view-restricted").evidence["hidden_sessions"] == 2
+
+
+def test_a_hidden_transaction_that_stays_open():
+    report = watch(lambda _t: [hidden(1, transaction_key="3/77")])
+    assert "transaction-open-unseen" in codes(report)
+    assert report.groups[0].verdict.value == "suspect"
+    changing = watch(lambda t: [hidden(1, transaction_key=f"3/{t}")])
+    assert "transaction-open-unseen" not in codes(changing)
+
+
+def test_hidden_sessions_that_grow():
+    report = watch(lambda t: [hidden(n) for n in range(int(t) + 1)])
+    assert "sessions-only-grow" in codes(report)
+    assert report.forecast is not None
+
+
+def test_a_gap_is_not_a_drop_nor_growth():
+    from dbdoctor.history import History
+    from dbdoctor.model.snapshot import Gap, Snapshot
+
+    history = History(WatchOptions())
+    for second in range(5):
+        history.add(Snapshot(START + second, tuple(session(n) for n in range(1, 20))))
+    history.gap(Gap(START + 4, START + 60, "the server restarted"))
+    for second in range(61, 66):
+        history.add(
+            Snapshot(START + second, tuple(session(n, started_at=60.0, changed_at=60.5) for n in range(101, 104)))
+        )
+    report = rules.judge_leaks(history, TARGET, None)
+    group = report.groups[0]
+    assert (group.opened, group.closed) == (0, 0)
+    assert None in group.counts
+    assert report.findings == ()
+    assert len(report.observed.gaps) == 1
+
+
+@pytest.mark.parametrize("word", GROUP_BY)
+def test_groups_are_made_by_the_words_asked_for(word):
+    changed = {"process": 99} if word == "process" else {word: "other"}
+    both = [session(1, changed_at=-1.0), session(2, changed_at=-1.0, **changed)]
+    assert len(watch(lambda _t: both, options=WatchOptions(group_by=(word,))).groups) == 2
+    others = tuple(name for name in GROUP_BY if name != word)
+    assert len(watch(lambda _t: both, options=WatchOptions(group_by=others)).groups) == 1
+
+
+def test_every_rule_that_fails_is_said(monkeypatch):
+    from dbdoctor.rules.sessions import idle_in_transaction
+
+    def broken(_watched):
+        raise KeyError("secret")
+
+    monkeypatch.setattr(idle_in_transaction, "judge", broken)
+    report = watch(lambda _t: [in_transaction(1), session(9, state=ABORTED, changed_at=-1.0)])
+    assert "aborted-transaction" in codes(report)
+    assert [one.rule for one in report.skipped] == ["idle-in-transaction"]
+    assert "secret" not in report.skipped[0].reason
+
+
+def test_every_code_is_provoked_here():
+    """So that a new rule comes with its test."""
+    from pathlib import Path
+
+    text = Path(__file__).read_text(encoding="utf-8")
+    for module in rules.modules():
+        for code in module.CODES:
+            assert f'"{code}"' in text, code
