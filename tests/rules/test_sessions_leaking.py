@@ -3,22 +3,25 @@
 import itertools
 import json
 import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dbdoctor.model.finding import Severity
-from dbdoctor.model.leaks import GROUP_BY, WatchOptions
+from dbdoctor.model.finding import Finding, Severity
+from dbdoctor.model.leaks import GROUP_BY, LeaksReport, WatchOptions
 from dbdoctor.model.pool import PoolSettings
-from dbdoctor.model.session import ABORTED, ACTIVE, Detail, Waiter
+from dbdoctor.model.session import ABORTED, ACTIVE, Detail, Session, Waiter
 from dbdoctor.model.snapshot import EndedSessions, PreparedTransaction, ReplicationSlot
+from dbdoctor.model.target import Target
 from dbdoctor.rules import sessions as rules
 from tests.rules.pool_model import START, Job, PoolModel
 from tests.rules.watching import TARGET, codes, in_transaction, session, verdicts, watch
 
 
-def only(report, code):
+def only(report: LeaksReport, code: str) -> Finding:
     found = [finding for finding in report.findings if finding.code == code]
     assert len(found) == 1, codes(report)
     json.dumps(found[0].evidence)
@@ -26,7 +29,7 @@ def only(report, code):
     return found[0]
 
 
-def says(statement, **more):
+def says(statement: str, **more: Any) -> Callable[[Session], Detail]:
     return lambda _session: Detail(None, statement, **more)
 
 
@@ -56,6 +59,7 @@ def test_an_engine_per_request(seed, every, works, steady, busy, since):
     rate = 60 / every
     trend = report.groups[0].trend
     if steady and since > every:
+        assert trend is not None
         assert trend.per_minute == pytest.approx(rate, rel=0.35)
         assert report.forecast is not None
 
@@ -64,6 +68,8 @@ def test_the_forecast_of_a_constant_rate():
     leaking = PoolModel(0, 10_000).run([Job(0.7 * n, 0.01, kept=True) for n in range(200)])
     report = watch(leaking.sessions_at, since=0.0, seconds=30, limit=150)
     taken = len(list(leaking.sessions_at(30.0))) + 1
+    assert report.forecast is not None
+    assert report.forecast.latest is not None
     assert report.forecast.seconds == pytest.approx((147 - taken) * 0.7, rel=0.05)
     assert report.forecast.earliest <= report.forecast.seconds <= report.forecast.latest
     assert only(report, "slots-run-out").severity is Severity.ERROR
@@ -75,6 +81,7 @@ def test_growth_that_has_stopped_is_no_forecast():
     report = watch(leaking.sessions_at, since=0.0, seconds=30)
     assert verdicts(report) == {"shop": "leak"}
     assert report.forecast is None
+    assert report.groups[0].trend is not None
     assert report.groups[0].trend.per_minute == 0.0
 
 
@@ -158,7 +165,7 @@ def test_a_leader_that_also_wrote_is_not_spared():
 
 
 def test_a_cursor_that_advances_and_one_that_does_not():
-    def advancing(now, every=6.0):
+    def advancing(now: float, every: float = 6.0) -> Session:
         last = now // every * every
         return in_transaction(1, since=last, transaction_at=-50.0, statement_at=last - 0.01, holds_back=3)
 
@@ -270,7 +277,7 @@ def test_a_person_who_blocks_is_said_to_block_and_no_leak():
     assert verdicts(report) == {"psql": "ok", "shop": "ok"}
 
 
-def declared(**pool):
+def declared(**pool: Any) -> Target:
     from dataclasses import replace
 
     return replace(TARGET, pool=PoolSettings(**pool))
@@ -313,7 +320,9 @@ def test_a_forgotten_prepared_transaction_and_whose_it_is():
     assert only(report, "forgotten-prepared-transaction").group is None
     by = session(4, changed_at=-60.0, application="orders")
     report = watch(lambda _t: [by], prepared=prepared, explain=says("PREPARE TRANSACTION 'order-1'"))
-    assert only(report, "forgotten-prepared-transaction").group["application"] == "orders"
+    group = only(report, "forgotten-prepared-transaction").group
+    assert group is not None
+    assert group["application"] == "orders"
     assert verdicts(report) == {"orders": "leak"}
     fresh = (PreparedTransaction("order-1", START + 23.0, "app", "shop", 5),)
     assert codes(watch(lambda _t: [], prepared=fresh)) == set()
@@ -344,7 +353,7 @@ def test_clients_vanished():
     assert only(report, "clients-vanished").evidence["abandoned"] == 2
 
 
-def hidden(number=1, **changes):
+def hidden(number: int = 1, **changes: Any) -> Session:
     bare = {"started_at": None, "changed_at": None, "statement_at": None, "state": None, "hidden": True, "client": None}
     return session(number)._replace(**{**bare, **changes})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from dbdoctor.history import History
 from dbdoctor.model.leaks import LeaksReport, WatchOptions
@@ -27,7 +28,7 @@ def watch(
     explain: Callable[[Session], Detail] | None = None,
     target: Target = TARGET,
     limit: int = 500,
-    **more: object,
+    **more: Any,
 ) -> LeaksReport:
     """What is said at the end; `at(t)` gives the sessions at second t, `more` goes into each snapshot."""
     history = History(options or WatchOptions(idle_in_transaction=5.0))
@@ -35,22 +36,22 @@ def watch(
     while moment <= since + seconds + 1e-9:
         sessions = tuple(at(moment))
         slots = Slots(limit, 3, len(sessions) + 1)
-        snapshot = Snapshot(START + moment, sessions, slots, **more)  # type: ignore[arg-type]
+        snapshot = Snapshot(START + moment, sessions, slots, **more)
         wanted = history.wanted(snapshot)
         if explain is not None:
             chosen = {s.id: explain(s)._replace(changed_at=s.changed_at) for s in sessions if s.id in wanted.details}
-            snapshot = Snapshot(START + moment, sessions, slots, **{**more, "details": chosen})  # type: ignore[arg-type]
+            snapshot = Snapshot(START + moment, sessions, slots, **{**more, "details": chosen})
         history.add(snapshot)
         moment += interval
     return judge_leaks(history, target, FACTS, with_sessions=True)
 
 
-def session(number: int = 1, **changes: object) -> Session:
+def session(number: int = 1, **changes: Any) -> Session:
     """An idle session that rests in a pool; times in `changes` are seconds after START."""
     for name in ("started_at", "changed_at", "transaction_at", "statement_at"):
         value = changes.get(name)
         if value is not None:
-            changes[name] = START + value  # type: ignore[operator]
+            changes[name] = START + value
     plain = Session(
         number, START - 100, "app", "shop", "shop", "10.0.0.5", 40000, "idle", START - 90, None, START - 90, None,
         False, None, CLIENT, False, None, 4242,
@@ -58,7 +59,7 @@ def session(number: int = 1, **changes: object) -> Session:
     return plain._replace(**changes)
 
 
-def in_transaction(number: int = 1, since: float = 0.0, **changes: object) -> Session:
+def in_transaction(number: int = 1, since: float = 0.0, **changes: Any) -> Session:
     """A session idle in transaction since then."""
     given = {"transaction_at": since - 0.01, "statement_at": since - 0.005, **changes}
     return session(number, state=IDLE_IN_TRANSACTION, changed_at=since, **given)
