@@ -19,12 +19,12 @@ _COLUMNS = (
     Column("pid", "pid", right=True),
     Column("verdict", "verdict"),
     Column("application", "application", least=10),
-    Column("account", "user@database", least=8, luxury=2),
-    Column("client", "client", least=9, luxury=3),
+    Column("account", "user@database", least=8, luxury=4),
+    Column("client", "client", least=9, luxury=5),
     Column("state", "state"),
-    Column("since", "since", right=True, gap=1),
-    Column("transaction", "in tx", right=True, gap=1),
-    Column("age", "age", right=True, luxury=1, gap=1),
+    Column("since", "since", right=True, luxury=2, gap=1),
+    Column("transaction", "in tx", right=True, luxury=1, gap=1),
+    Column("age", "age", right=True, luxury=3, gap=1),
 )
 _SHORT = {IDLE_IN_TRANSACTION: "in tx", ABORTED: "aborted"}
 _STATEMENT = 400
@@ -47,14 +47,14 @@ def session_lines(sessions: Sequence[SessionReport], style: Style, *, limit: int
 
 def _cells(report: SessionReport, style: Style) -> list[str]:
     session = report.session
-    who = session.application or NO_NAME
-    account = "@".join(part for part in (session.user, session.database) if part) or "-"
+    accounts = [plain(part, unicode=style.unicode) for part in (session.user, session.database) if part]
     port = f":{session.client_port}" if session.client_port and session.client_port > 0 else ""
-    texts = (who, account, f"{session.client or '-'}{port}")
     return [
         str(session.id),
         WORD[report.verdict],
-        *(plain(text, unicode=style.unicode) for text in texts),
+        plain(session.application or NO_NAME, unicode=style.unicode),
+        "@".join(accounts) or "-",
+        f"{plain(session.client or '-', unicode=style.unicode)}{port}",
         "hidden" if session.hidden or session.state is None else _SHORT.get(session.state, session.state),
         age(report.state_age),
         age(report.transaction_age),

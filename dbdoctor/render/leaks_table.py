@@ -26,7 +26,7 @@ _COLUMNS = (
     Column("oldest", "oldest", right=True, luxury=1, gap=1),
     Column("longest_idle", "idle for", right=True, luxury=LUXURY + 2),
     Column("growth", "/min", right=True, luxury=LUXURY, gap=1),
-    Column("range", "(range)", luxury=LUXURY + 3),
+    Column("range", "range", luxury=LUXURY + 3),
     Column("history", "history", luxury=LUXURY + 1),
 )
 # The screen has no line of its own for them.
@@ -62,7 +62,7 @@ class GroupTable:
         self._groups = groups[:shown]
         self._unicode = unicode
         once = _said_once(groups)
-        self.shared = ", ".join(f"{_ONCE[name]} {plain(text, unicode=unicode)}" for name, text in once.items())
+        self.shared = ", ".join(f"{_ONCE[name]} {_shown(parts, unicode)}" for name, parts in once.items())
         columns = [_for_screen(column) if history else column for column in _COLUMNS if column.name not in once]
         self._cells = [[self._cell(group, column.name, history) for column in columns] for group in self._groups]
         self.table: Table = lay_out(columns, self._cells, room, unicode=unicode)
@@ -90,7 +90,7 @@ class GroupTable:
             moves = len(group.counts) > 1
             return spark(group.counts, history or _HISTORY, unicode=self._unicode) if moves else ""
         if name in {"application", "account", "client"}:
-            return plain(_who(group, name) or "-", unicode=self._unicode)
+            return _shown(_who(group, name), self._unicode)
         return _figures(group, name)
 
 
@@ -121,16 +121,20 @@ def _known(group: GroupReport, name: str) -> str:
     return str({"active": group.active, "idle": group.idle, "in_transaction": group.idle_in_transaction}[name])
 
 
-def _who(group: GroupReport, name: str) -> str:
+def _who(group: GroupReport, name: str) -> tuple[str, ...]:
+    """The parts of a name, as the client gave them."""
     key = group.key
     if name == "application":
-        return key.application or NO_NAME
-    if name == "client":
-        return key.client or ""
-    return "@".join(part for part in (key.user, key.database) if part)
+        return (key.application or NO_NAME,)
+    parts = (key.client,) if name == "client" else (key.user, key.database)
+    return tuple(part for part in parts if part)
 
 
-def _said_once(groups: Sequence[GroupReport]) -> dict[str, str]:
+def _shown(parts: Sequence[str], unicode: bool) -> str:  # noqa: FBT001
+    return "@".join(plain(part, unicode=unicode) for part in parts) or "-"
+
+
+def _said_once(groups: Sequence[GroupReport]) -> dict[str, tuple[str, ...]]:
     """What two groups or more have in common."""
     result = {}
     if len(groups) > 1:

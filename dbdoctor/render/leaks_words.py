@@ -12,7 +12,7 @@ from dbdoctor.model.finding import Severity
 from dbdoctor.model.leaks import Forecast, GroupReport, LeaksReport, Trend, Verdict
 from dbdoctor.model.server import ServerFacts, Slots
 from dbdoctor.model.snapshot import Gap
-from dbdoctor.render.clean import clean
+from dbdoctor.render.clean import clean, fill
 from dbdoctor.render.style import Style
 
 WORD = {Verdict.LEAK: "LEAK", Verdict.SUSPECT: "suspect", Verdict.UNKNOWN: "unknown", Verdict.OK: "ok"}
@@ -132,36 +132,32 @@ def more_groups(groups: Sequence[GroupReport]) -> str:
     return f"{plural(len(groups), 'more group')}{what}"
 
 
-def summary_words(report: LeaksReport) -> tuple[str, str, str]:
-    """(first words, their colour, the rest) of the last line, which stands alone. What could not be seen is never healthy."""
+def summary_line(report: LeaksReport, style: Style) -> str:
+    """The last line, which stands alone; wrapped on a terminal only, so that `tail -1` and grep find it whole elsewhere."""
+    first, colour, rest = _summary(report)
+    line = fill(first + rest, style.width, "  ", "") if style.terminal else first + rest
+    return line.replace(first, style.paint(first, colour, bold=True), 1)
+
+
+def _summary(report: LeaksReport) -> tuple[str, str, str]:
+    """(first words, their colour, the rest). What could not be seen is never healthy."""
     where = f"on {clean(report.target, 120)} {_when(report)}"
-    sessions = _sessions(sum(group.sessions for group in report.groups))
     findings = _findings(report)
     worst = max((group.verdict for group in report.groups), key=lambda verdict: verdict.rank, default=Verdict.OK)
+    sessions = _sessions(sum(group.sessions for group in report.groups))
     if not report.observed.samples:
-        return "unknown:", VERDICT_COLOUR[Verdict.UNKNOWN], f"nothing was seen {where}"
+        return "unknown:", VERDICT_COLOUR[Verdict.UNKNOWN], f" nothing was seen {where}"
     if worst is not Verdict.OK:
-        first, _, rest = grouped(report).partition(", ")
-        return first, VERDICT_COLOUR[worst], f"{', ' + rest if rest else ''}{findings}, {sessions} {where}"
+        first, comma, rest = grouped(report).partition(",")
+        return first, VERDICT_COLOUR[worst], f"{comma}{rest}{f' ({findings})' if findings else ''}, {sessions} {where}"
     groups = f"{plural(len(report.groups), 'group')} ok, {sessions}" if report.groups else sessions
     if findings:
-        return findings.strip(" ()"), _finding_colour(report), f", {groups} {where}"
+        return findings, _finding_colour(report), f", {groups} {where}"
     if report.skipped or any(group.hidden for group in report.groups):
-        return "no leak seen,", VERDICT_COLOUR[Verdict.UNKNOWN], f"but not all could be looked at: {groups} {where}"
+        return "no leak seen", VERDICT_COLOUR[Verdict.UNKNOWN], f", but not all could be looked at: {groups} {where}"
     if report.observed.samples == 1:
-        return "no leak seen", VERDICT_COLOUR[Verdict.OK], f"in one look: {groups} {where}"
-    return "healthy:", VERDICT_COLOUR[Verdict.OK], f"{groups} {where}"
-
-
-def summary_line(report: LeaksReport, style: Style) -> str:
-    """The last line, whole: wrapped on a terminal only, so that `tail -1` and grep find it elsewhere."""
-    from dbdoctor.render.clean import fill
-
-    first, colour, rest = summary_words(report)
-    line = f"{first}{'' if rest.startswith(',') else ' '}{rest}"
-    if style.terminal:
-        line = fill(line, style.width, "  ", "")
-    return line.replace(first, style.paint(first, colour, bold=True), 1)
+        return "no leak seen", VERDICT_COLOUR[Verdict.OK], f" in one look: {groups} {where}"
+    return "healthy:", VERDICT_COLOUR[Verdict.OK], f" {groups} {where}"
 
 
 def _when(report: LeaksReport) -> str:
@@ -179,13 +175,13 @@ def grouped(report: LeaksReport) -> str:
 
 
 def _findings(report: LeaksReport) -> str:
-    """` (2 errors, 1 warning)`, or nothing."""
+    """`2 errors, 1 warning`, or nothing."""
     words = []
     for severity, word in ((Severity.ERROR, "error"), (Severity.WARNING, "warning")):
         number = sum(finding.severity is severity for finding in report.findings)
         if number:
             words.append(plural(number, word))
-    return f" ({', '.join(words)})" if words else ""
+    return ", ".join(words)
 
 
 def _finding_colour(report: LeaksReport) -> str:
