@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
+from tests.leaks.place import alone
 from tests.leaks.programs.everything import PROGRAMS
 from tests.servers import guard
 from tests.servers.workspace import REPOSITORY, workspace
@@ -140,9 +141,14 @@ class Fleet:
                 found[pid] = by_pid[ancestor]
         return found
 
+    def _environment_of(self, name: str) -> Mapping[str, str]:
+        if not PROGRAMS[name].alone:
+            return self._environment
+        return {**self._environment, "PROGRAM_DSN": alone(self._environment["PROGRAM_DSN"])}
+
     def _start(self, names: list[str]) -> None:
         for name in names:
-            self.running[name] = RunningProgram(name, self._environment)
+            self.running[name] = RunningProgram(name, self._environment_of(name))
         deadline = time.monotonic() + PATIENCE
         for name in names:
             line = self.running[name].read_line(deadline - time.monotonic())

@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.leaks.fleet import Fleet
 from tests.leaks.observer import Observer
-from tests.leaks.place import DATABASE, PASSWORD, ROLE, SETTINGS, furnish
+from tests.leaks.place import DATABASE, PASSWORD, ROLE, SETTINGS, alone, furnish
 from tests.leaks.programs.everything import FIRST, PROGRAMS, SECOND
 from tests.servers.cli import Result, run_dbdoctor
 from tests.servers.pgbouncer import PgBouncer
@@ -27,10 +27,9 @@ from tests.servers.workspace import workspace
 IDLE_IN_TRANSACTION = 5.0
 RANK = {"none": -1, "ok": 0, "unknown": 1, "suspect": 2, "leak": 3}
 
-# The pool that the application declares, which every program but one keeps to.
+# The pool that one of the applications declares; a target is an application's, and each looks at the whole server.
 CONFIG = """
-default = "shop"
-[targets.shop]
+[targets.orders]
 dsn = "{dsn}"
 pool_size = 10
 max_overflow = 5
@@ -110,7 +109,7 @@ def measure(
     dsn = furnish(server, PROGRAMS)
     place = workspace().directory("measure", mode=0o755)
     config, recording = place / "config.toml", _recording(place, nameless)
-    config.write_text(CONFIG.format(dsn=dsn))
+    config.write_text(CONFIG.format(dsn=alone(dsn)))
     with PgBouncer(server.port, users={ROLE: PASSWORD}) as pooler:
         fleet = Fleet(
             dsn,
@@ -149,7 +148,7 @@ def _watch(fleet: Fleet, config: Path, recording: Path, seconds: float) -> tuple
     """What dbdoctor said; and whose the processes were, those that came and went in the meantime too."""
     owners = fleet.owners()
     result = run_dbdoctor(
-        *("leaks", "shop", "--config", config, "--for", f"{seconds:g}s", "--interval", "1s"),
+        *("leaks", "orders", "--config", config, "--for", f"{seconds:g}s", "--interval", "1s"),
         *("--idle-in-transaction", f"{IDLE_IN_TRANSACTION:g}s", "--json", "--record", recording),
         timeout=seconds + 60,
     )

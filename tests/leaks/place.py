@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from tests.servers.postgresql import PostgresServer
 
 ROLE = "shop"
+# The role of the one program whose pool is declared.
+ALONE = "orders"
 PASSWORD = "shop"
 DATABASE = "shop"
 
@@ -14,10 +16,12 @@ SETTINGS: dict[str, str | int] = {"max_connections": 400, "max_prepared_transact
 
 
 def furnish(server: PostgresServer, programs: Iterable[str]) -> str:
-    """Makes the role, the database and the tables on an empty server; the DSN that programs use."""
-    server.execute(f"create role {ROLE} login password '{PASSWORD}'")
-    # What the role may not see is another test's matter.
-    server.execute(f"grant pg_monitor to {ROLE}")
+    """Makes the roles, the database and the tables on an empty server; the DSN that programs use."""
+    for role in (ROLE, ALONE):
+        server.execute(f"create role {role} login password '{PASSWORD}'")
+        # What a role may not see is another test's matter.
+        server.execute(f"grant pg_monitor to {role}")
+    server.execute(f"grant {ROLE} to {ALONE}")
     server.execute(f"create database {DATABASE} owner {ROLE}")
     dsn = server.dsn(user=ROLE, password=PASSWORD, dbname=DATABASE)
     login = {"user": ROLE, "password": PASSWORD, "dbname": DATABASE}
@@ -29,6 +33,11 @@ def furnish(server: PostgresServer, programs: Iterable[str]) -> str:
         **login,
     )
     return dsn
+
+
+def alone(dsn: str) -> str:
+    """The same for the program whose pool is declared."""
+    return dsn.replace(f"//{ROLE}:", f"//{ALONE}:", 1)
 
 
 def roomy_server(start_postgres: Callable[..., PostgresServer]) -> PostgresServer:

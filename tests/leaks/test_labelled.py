@@ -34,6 +34,6 @@ def test_every_program_is_judged_as_it_is(
     # Whichever verdicts one counts as "leak".
     assert measured.f1("suspect") == 1.0, said
     assert measured.f1("leak") == 1.0, said
-    # The rule that everybody has is not enough for this set; if it were, the set would prove nothing.
-    assert measured.f1_simple() < 0.9, said
+    # If the rule that everybody has were enough for this set, it would prove nothing.
+    assert measured.f1_simple() < 1.0, said
     measured.recording.unlink()

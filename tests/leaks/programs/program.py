@@ -22,7 +22,8 @@ class Program:
     """One program. `leaks` is its label, `why` the reason; `after` names one that must be ready before it starts.
 
     `prepares` is the name of the two-phase transaction that is all that is left of it on the server. `more` are the
-    programs of the second set: the same kinds of life, lived otherwise.
+    programs of the second set: the same kinds of life, lived otherwise. `alone` says that it logs in by a role of its
+    own, as an application does whose pool somebody declared.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Program:
     after: str | None = None
     prepares: str | None = None
     more: bool = False
+    alone: bool = False
 
     @property
     def label(self) -> str:
@@ -49,11 +51,11 @@ def _name_of(run: Run) -> str:
     return run.__name__.replace("_", "-")
 
 
-def leak(why: str, *, prepares: str | None = None, more: bool = False) -> Callable[[Run], Run]:
+def leak(why: str, *, prepares: str | None = None, more: bool = False, alone: bool = False) -> Callable[[Run], Run]:
     """Registers a program that leaks, and why that is a leak."""
 
     def register(run: Run) -> Run:
-        PROGRAMS[_name_of(run)] = Program(_name_of(run), run, True, why, None, prepares, more)
+        PROGRAMS[_name_of(run)] = Program(_name_of(run), run, True, why, None, prepares, more, alone)
         return run
 
     return register
