@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +16,7 @@ from dbdoctor.errors import CannotLookError, ExitCode
 from dbdoctor.history import History
 from dbdoctor.model.leaks import Event, LeaksReport, WatchOptions
 from dbdoctor.model.target import Product, Target
+from dbdoctor.watch.client_side import ClientSide
 from dbdoctor.watch.loop import Loop, Turn
 from dbdoctor.watch.source import SessionSource, SourceLostError, SourceSlowError
 from dbdoctor.watch.stop import Stop
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from dbdoctor.cli.leaks_terminate import Terminated
     from dbdoctor.cli.leaks_views import View
     from dbdoctor.model.server import ServerFacts
-    from dbdoctor.model.snapshot import Snapshot
     from dbdoctor.targets.select import Selection
+    from dbdoctor.watch.postgresql_source import PostgresqlSource
     from dbdoctor.watch.recorder import Recorder
 
 _DEFAULT_LOGIN_TIMEOUT = 5.0
@@ -184,9 +185,11 @@ class LiveRun:
                 return self._cannot_look(None)
             source = _source(self._target)
             stack.callback(source.close)
-            return self._run(source)
+            client_side = ClientSide(self._target, lambda: self._judged.facts, lambda: source.own_connection)
+            stack.callback(client_side.close)
+            return self._run(source, client_side)
 
-    def _run(self, source: SessionSource) -> int:
+    def _run(self, source: SessionSource, client_side: ClientSide) -> int:
         stop = Stop()
         loop = Loop(
             source,
@@ -194,7 +197,7 @@ class LiveRun:
             seconds=self._asked.seconds,
             login_timeout=self._login_timeout,
             wanted=self._judged.history.wanted,
-            enrich=_enricher(self._target),
+            enrich=client_side.enrich,
             stop=stop,
         )
         try:
@@ -296,13 +299,7 @@ class LiveRun:
         return show_failure(self._target, error, self._login_timeout, self._manner, self._answer)
 
 
-def _source(target: Target) -> SessionSource:
+def _source(target: Target) -> PostgresqlSource:
     from dbdoctor.watch.postgresql_source import PostgresqlSource
 
     return PostgresqlSource(target)
-
-
-def _enricher(target: Target) -> Callable[[Snapshot], Snapshot] | None:
-    """What can be found out without the server, when there is something; else nothing is loaded for it."""
-    del target
-    return None

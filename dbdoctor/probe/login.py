@@ -112,13 +112,20 @@ def run_query(session: LoggedIn, sql: str, deadline: Deadline) -> tuple[Any, ...
 
 def run_rows(session: LoggedIn, sql: str, deadline: Deadline) -> list[tuple[Any, ...]]:
     """The same, and all the rows of its last statement."""
+    return run_table(session, sql, deadline)[1]
+
+
+def run_table(session: LoggedIn, sql: str, deadline: Deadline) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """The same, with the names of the columns."""
     import psycopg2
 
     try:
         with contextlib.closing(_cursor(session.connection)) as asked:
             asked.execute(sql)
             _wait(session.connection, deadline)
-            return asked.fetchall() if asked.description else []
+            if not asked.description:
+                return (), []
+            return tuple(column[0] for column in asked.description), asked.fetchall()
     except (psycopg2.Error, UnicodeDecodeError) as error:
         raise QueryFailedError(_words(error), getattr(error, "pgcode", None)) from None
 
