@@ -138,9 +138,10 @@ class Loop:
             snapshot, explained = self._stop.call(lambda: self._sample(thorough, began))
         except SourceSlowError as error:
             self._slow = error
-            return Turn(self._pace.interval, events=self._stretch(self._pace.slow()))
+            events = self._stretch(self._pace.slow())
+            return Turn(self._pace.interval, events=events)
         except SourceLostError as error:
-            return self._lose(str(error))
+            return self._renew() if self._slow else self._lose(str(error))
         if thorough:
             self._thorough_at = began
         gap = self._gap_before(snapshot)
@@ -204,12 +205,19 @@ class Loop:
         event = Event(time.time(), "lost", f"lost the server: {words}; trying to log in again")
         return Turn(self._pace.interval, events=(event,))
 
+    def _renew(self) -> Turn:
+        """The connection was given up together with an answer that came too late; the server may be well."""
+        try:
+            self._facts, self._thorough_at = self._log_in(), 0.0
+        except (SourceLostError, SourceSlowError) as error:
+            self._slow = None
+            return self._lose(str(error))
+        return Turn(self._pace.interval, facts=self._facts)
+
     def _log_in_again(self) -> Turn:
         try:
             facts = self._log_in()
-        except SourceSlowError as error:
-            return self._still_lost(str(error))
-        except SourceLostError as error:
+        except (SourceLostError, SourceSlowError) as error:
             return self._still_lost(str(error))
         words, self.lost = self.lost, None
         restarted = _restarted(self._facts, facts)
