@@ -58,7 +58,7 @@ def head_rows(report: LeaksReport) -> Iterator[tuple[str, str]]:
     """(name, what it is) of what was looked at."""
     yield "target", clean(report.target)
     if report.facts is not None:
-        yield "server", clean(server_words(report.facts))
+        yield "server", clean(server_words(report.facts, report.observed.until))
     if report.slots is not None:
         slots = report.slots
         yield "slots", f"{slots_words(slots)} ({slots.limit} in all, {slots.reserved} reserved)"

@@ -70,9 +70,9 @@ def _head(frame: Frame, room: Room) -> list[Line]:
     if report is None:
         lines = [_text(title, room, bold=True)]
     else:
-        at = clock(report.observed.until)
-        facts = report.facts
-        servers = (f"{server_words(facts)}  {at}", f"{facts.product} {facts.version}  {at}") if facts else ()
+        until, facts = report.observed.until, report.facts
+        at = clock(until)
+        servers = (f"{server_words(facts, until)}  {at}", f"{facts.product} {facts.version}  {at}") if facts else ()
         lines = [_ends(title, (*servers, at), room, bold=True)]
         if report.slots is not None:
             lines.append(_slots(report.slots, room))
@@ -109,11 +109,14 @@ def _body(frame: Frame, room: Room) -> list[Line]:
     findings: list[Finding | Skipped] = [*reversed(by_severity(report.findings)), *report.skipped]
     shown = min(len(report.groups), max(0, frame.limit))
     groups_want = max(1, shown + 1 + (shown < len(report.groups)))
-    wants = (groups_want, 3 * len(findings) + 1 if findings else 0, len(events) + 1 if events else 0)
-    for_groups, for_findings, for_events = _shares(room.lines, wants)
+    events_want = len(events) + 1 if events else 0
+    whole = _whole(findings, room, room.lines - groups_want - events_want - 1)
+    for_groups, for_findings, for_events = _shares(
+        room.lines, (groups_want, len(whole) + 1 if findings else 0, events_want)
+    )
     return [
         *_groups(report, frame.limit, room._replace(lines=for_groups)),
-        *_spaced(_findings(findings, room._replace(lines=for_findings - 1))),
+        *_spaced(whole if len(whole) < for_findings else _findings(findings, room._replace(lines=for_findings - 1))),
         *_spaced(events[len(events) - for_events + 1 :] if for_events > 1 else []),
     ]
 
@@ -167,16 +170,23 @@ def _more(report: LeaksReport, shown: int, limit: int) -> str:
 # --- findings
 
 
+def _whole(findings: Sequence[Finding | Skipped], room: Room, lines: int) -> list[Line]:
+    """All of them, with more words where that takes no more than so many lines."""
+    shown = findings[: max(1, room.lines)]
+    for title, todo in ((3, 3), (2, 1)):
+        result = [line for finding in shown for line in _finding(finding, room, title, todo)]
+        if len(result) <= lines:
+            break
+    return result
+
+
 def _findings(findings: Sequence[Finding | Skipped], room: Room) -> list[Line]:
-    """As many as fit, whole where they do; the others are counted."""
-    if room.lines < 1 or not findings:
+    """As many as fit, each in few words; the others are counted."""
+    if room.lines < 1:
         return []
-    whole = [_finding(finding, room, most=2) for finding in findings[: room.lines]]
-    if sum(map(len, whole)) <= room.lines and len(whole) == len(findings):
-        return [line for block in whole for line in block]
     lines: list[Line] = []
     for position, finding in enumerate(findings):
-        block = _finding(finding, room, most=1)
+        block = _finding(finding, room, 1, 1)
         left = len(findings) - position - 1
         if len(lines) + len(block) + (1 if left else 0) > room.lines:
             rest = plural(len(findings) - position, "more finding" if position else "finding")
@@ -185,30 +195,29 @@ def _findings(findings: Sequence[Finding | Skipped], room: Room) -> list[Line]:
     return lines
 
 
-def _finding(finding: Finding | Skipped, room: Room, *, most: int) -> list[Line]:
-    """What, in at most `most` lines, and what to do, in one."""
+def _finding(finding: Finding | Skipped, room: Room, title: int, todo: int) -> list[Line]:
+    """What, in at most `title` lines, and what to do, in at most `todo`."""
     if isinstance(finding, Skipped):
         head, colour, text = f"skipped[{finding.rule}]:", None, finding.reason
-        todo = f"  help: {finding.help}" if finding.help else ""
+        advice = f"  help: {finding.help}" if finding.help else ""
     else:
         head, text = f"{_WORD[finding.severity]}[{finding.code}]:", finding.title
-        colour, todo = SEVERITY_COLOUR[finding.severity.value], f"  fix: {finding.fix}"
-    first, *others = _wrapped(f"{head} {text}", room, most)
+        colour, advice = SEVERITY_COLOUR[finding.severity.value], f"  fix: {finding.fix}"
+    first, *others = _wrapped(f"{head} {text}", room, title, "  ")
     lines = [[Span(first[: len(head)], colour, bold=True), Span(first[len(head) :])]]
     lines += [[Span(other)] for other in others]
-    return [*lines, _text(todo, room)] if todo else lines
+    return [*lines, *([Span(line)] for line in _wrapped(advice, room, todo, " " * 7))] if advice else lines
 
 
-def _wrapped(text: str, room: Room, most: int) -> list[str]:
-    """A paragraph in at most `most` lines, which says that it goes on where it does."""
+def _wrapped(text: str, room: Room, most: int, indent: str) -> list[str]:
+    """A paragraph in at most `most` lines, the later ones indented; it says that it goes on where it does."""
     text = plain(text, unicode=room.unicode)
-    if most == 1 or width(text) <= room.columns:
-        return [shorten(text, room.columns, unicode=room.unicode)]
     line = shorten(text, room.columns, unicode=room.unicode)
+    if most == 1 or line == text:
+        return [line]
     end = line.rfind(" ", len(line) // 2)
     end = end if end > 0 else len(line) - 1
-    rest = f"  {text[end:].lstrip()}"
-    return [text[:end], *_wrapped(rest, room, most - 1)]
+    return [text[:end], *_wrapped(indent + text[end:].lstrip(), room, most - 1, indent)]
 
 
 # --- events

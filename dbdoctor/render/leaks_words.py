@@ -31,12 +31,13 @@ def age(seconds: float | None) -> str:
     return f"{round(seconds / 86400)}d"
 
 
-def about(seconds: float) -> str:
-    """For a sentence, no more exact than a forecast is: `24 s`, `47 min`, `3.5 h`, `12 days`."""
+def about(seconds: float, like: float | None = None) -> str:
+    """For a sentence, no more exact than a forecast is: `24 s`, `47 min`, `3.5 h`, `12 days`; in the unit of `like`."""
     if not math.isfinite(seconds):
         return "unknown"
+    measure = seconds if like is None else like
     for unit, size, most in (("s", 1, 99.5), ("min", 60, 99.5), ("h", 3600, 47.5)):
-        if seconds / size < most:
+        if measure / size < most:
             return f"{_figure(max(0.0, seconds / size))} {unit}"
     return f"{_figure(seconds / 86400)} days"
 
@@ -67,13 +68,16 @@ def growth_range(trend: Trend | None) -> str:
     if trend is None:
         return ""
     low, high = signed(trend.low), signed(trend.high)
+    if low == high:
+        return low
     return f"{low.lstrip('+')} to {high.lstrip('+') if trend.low >= 0 else high}"
 
 
-def server_words(facts: ServerFacts) -> str:
-    """`PostgreSQL 18.4, primary, up 9d 4h`."""
+def server_words(facts: ServerFacts, at: float | None = None) -> str:
+    """`PostgreSQL 18.4, primary, up 9d 4h`, the last as of `at` (server's clock), since facts are read at the login."""
     role = {True: ", standby", False: ", primary", None: ""}[facts.is_standby]
-    uptime = f", up {format_duration(facts.uptime)}" if facts.uptime is not None else ""
+    passed = at - facts.server_time if at is not None and facts.server_time is not None else 0.0
+    uptime = f", up {format_duration(facts.uptime + max(0.0, passed))}" if facts.uptime is not None else ""
     pooler = f", {facts.pooler.name} in between" if facts.pooler else ""
     return f"{facts.product} {facts.version}{role}{uptime}{pooler}"
 
@@ -202,9 +206,12 @@ def _rate(forecast: Forecast, slots: Slots | None) -> str:
 
 
 def _span(forecast: Forecast) -> str:
+    """`47 min (38 min to 61 min)`, all in one unit."""
     if forecast.latest is None:
         return f"{about(forecast.seconds)} ({about(forecast.earliest)} at the earliest)"
-    return f"{about(forecast.seconds)} ({about(forecast.earliest)} to {about(forecast.latest)})"
+    earliest, latest = (about(seconds, forecast.seconds) for seconds in (forecast.earliest, forecast.latest))
+    span = f" ({earliest} to {latest})" if earliest != latest else ""
+    return f"{about(forecast.seconds)}{span}"
 
 
 def _by(forecast: Forecast) -> str:

@@ -16,6 +16,7 @@ from dbdoctor.render.cells import width
 from dbdoctor.render.leaks_text import report_lines
 from dbdoctor.render.style import Style
 from tests.render.reports import (
+    FACTS,
     GROUPS,
     IDLE_FINDING,
     LEAK,
@@ -73,12 +74,19 @@ def test_colour_adds_nothing_but_colour() -> None:
     [
         ((2820.0, 2280.0, 3660.0), "at +0.7 sessions a minute the slots run out in 47 min (38 min to 61 min)"),
         ((40.0, 31.2, None), "at +52.5 sessions a minute the slots run out in 40 s (31 s at the earliest)"),
+        ((84.0, 84.1, 83.9), "the slots run out in 84 s"),
+        ((98.0, 92.0, 108.0), "the slots run out in 98 s (92 s to 108 s)"),
         ((200000.0, 30000.0, None), "the slots run out in 2.3 days (8.3 h at the earliest)"),
     ],
 )
 def test_the_forecast(forecast: tuple[float, float, float | None], words: str) -> None:
     made = report(forecast=Forecast(*forecast, ("checkout-api", "b", "c", "d", "e")))
     assert f"{words}, by checkout-api, b, c and 2 more" in " ".join(text(made).split())
+
+
+def test_the_uptime_goes_on_while_we_watch() -> None:
+    facts = replace(FACTS, uptime=30.0, server_time=NOW - 60)
+    assert "PostgreSQL 18.4, primary, up 1m 30s" in text(report(facts=facts))
 
 
 def test_when_no_slot_is_left() -> None:

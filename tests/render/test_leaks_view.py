@@ -61,6 +61,24 @@ def test_every_finding_is_shown_or_counted() -> None:
     assert titles
 
 
+def test_findings_are_told_in_full_where_there_is_room() -> None:
+    one = replace(report().findings[0], title="a title " * 30, fix="this is to be done " * 10)
+    made = report(findings=(one,))
+    narrow, wide = shown(made, lines=20), shown(made, lines=40)
+    start = next(i for i, line in enumerate(wide) if line.startswith("error["))
+    assert [line[:12] for line in wide[start : start + 6]] == [
+        "error[idle-i",
+        "  a title a ",
+        "  title a ti",
+        "  fix: this ",
+        "       is to",
+        "       to be",
+    ]
+    assert wide[start + 2].endswith("…")
+    assert sum("to be done" in line for line in wide) > 2
+    assert sum("to be done" in line for line in narrow) == 1
+
+
 def test_the_worst_finding_comes_first() -> None:
     drawn = shown(report())
     heads = [line.split("[")[0] for line in drawn if "]: " in line]
