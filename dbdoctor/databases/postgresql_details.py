@@ -57,7 +57,7 @@ WITH held AS MATERIALIZED (
   WHERE locktype = 'relation' AND database IN (0, {database})
   ORDER BY held.pid, relkind IN ('i', 'I', 't'), held.relation < 16384, held.relation
 )
-SELECT shown.pid, date_part('epoch', backend_start), date_part('epoch', state_change), backend_type IS NULL, datid,
+SELECT shown.pid, date_part('epoch', backend_start), date_part('epoch', state_change), datid,
        encode(substr(textsend(query), 1, {bytes}), 'hex'),
        coalesce(locks, 0), strongest, coalesce(advisory, 0), nspname, relname
 FROM unnest(ARRAY[{pids}]) AS wanted(pid)
@@ -92,7 +92,7 @@ def read_details(
 ) -> dict[int, Detail]:
     """By session id. A session that has changed its state since the snapshot, or is another one now, is left out."""
     found = {}
-    for pid, started, changed, hidden, datid, statement, locks, strongest, advisory, schema, table in answer:
+    for pid, started, changed, datid, statement, locks, strongest, advisory, schema, table in answer:
         session = sessions.get(pid)
         if session is None or (session.started_at, session.changed_at) != (started, changed):
             continue
@@ -100,7 +100,8 @@ def read_details(
         locked = ".".join(decode(part, None) or "" for part in (schema, table)) if table is not None else None
         found[pid] = Detail(
             changed_at=changed,
-            statement=None if hidden else _statement(statement, encoding),
+            # With the state hidden, or not told at all (track_activities), the text is hidden or empty, too.
+            statement=None if session.state is None else _statement(statement, encoding),
             locks=locks,
             strongest_lock=_MODES[strongest - 1] if strongest else None,
             locked=one_line(locked, 200) if locked else None,

@@ -61,6 +61,8 @@ class PostgresqlConnection:
         except login.LoginFailedError as error:
             failure, said = name_refusal(str(error), self.target)
             words = self._title(failure, addresses[0]) if said else first_line(str(error))
+            if failure.code == "login-refused" and failure.cause:
+                words = f"{words}: {first_line(failure.cause)}"
             raise SourceLostError(redact(words)) from None
 
     def facts(self, deadline: Deadline) -> ServerFacts:
