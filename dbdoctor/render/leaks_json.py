@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from dbdoctor.model.finding import Finding
 from dbdoctor.model.leaks import Event, Forecast, GroupKey, GroupReport, LeaksReport, Observed, SessionReport
 from dbdoctor.model.secret import redact
 from dbdoctor.model.server import ServerFacts, Slots
@@ -42,7 +43,7 @@ def leaks_object(report: LeaksReport, *, queries: bool = False) -> dict[str, Any
         "observed": _observed(report.observed),
         "slots": _slots(report.slots, report.forecast) if report.slots else None,
         "groups": [_group(group) for group in report.groups],
-        "findings": [cleaned(finding_object(finding)) for finding in report.findings],
+        "findings": [_finding(finding) for finding in report.findings],
         "skipped": [cleaned(skipped_object(skipped)) for skipped in report.skipped],
         "notes": cleaned(report.notes),
     }
@@ -128,6 +129,14 @@ def _group(group: GroupReport) -> dict[str, Any]:
         "oldest_transaction_seconds": number(group.oldest_transaction, 3),
         "spared": text_or_none(group.spared, _STATEMENT),
     }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    """As everywhere, with its group's process as the groups have it."""
+    found: dict[str, Any] = cleaned(finding_object(finding))
+    if found["group"] and isinstance(found["group"].get("process"), int):
+        found["group"]["process"] = _process(None, found["group"]["process"])
+    return found
 
 
 def _key(key: GroupKey) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dbdoctor.model.session import ClientProcess, PooledClient
 from dbdoctor.model.snapshot import Gap
 from dbdoctor.render.leaks_json import event_json, leaks_json, leaks_object
 from tests.render.hostile import HOSTILE, harmful
-from tests.render.reports import EVENTS, LEAK, NOW, SKIPPED, group, healthy, many, report, session
+from tests.render.reports import EVENTS, IDLE_FINDING, LEAK, NOW, SKIPPED, group, healthy, many, report, session
 
 
 def test_the_whole_object() -> None:
@@ -124,6 +124,14 @@ def test_a_process_known_by_its_number_alone() -> None:
     assert found["groups"][0]["process"] == {"pid": 812, "command": None, "pooler": None}
     named = replace(group(process=812), process=ClientProcess(812, "python app.py"))
     assert leaks_object(report(groups=(named,)))["groups"][0]["process"]["command"] == "python app.py"
+
+
+def test_a_finding_names_its_group_as_the_groups_are_named() -> None:
+    key = GroupKey("web", "app", "shop", "127.0.0.1", 812)
+    made = report(findings=(replace(IDLE_FINDING, group=key._asdict()),), groups=(replace(LEAK, key=key),))
+    found = leaks_object(made)
+    (finding,), (named,) = found["findings"], found["groups"]
+    assert finding["group"] == {name: named[name] for name in GroupKey._fields}
 
 
 def test_an_event_is_one_line() -> None:

@@ -68,8 +68,8 @@ def test_findings_are_told_in_full_where_there_is_room() -> None:
     start = next(i for i, line in enumerate(wide) if line.startswith("error["))
     assert [line[:12] for line in wide[start : start + 6]] == [
         "error[idle-i",
-        "  a title a ",
         "  title a ti",
+        "  a title a ",
         "  fix: this ",
         "       is to",
         "       to be",
