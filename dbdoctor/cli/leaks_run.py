@@ -18,7 +18,7 @@ from dbdoctor.model.leaks import Event, LeaksReport, WatchOptions
 from dbdoctor.model.target import Product, Target
 from dbdoctor.watch.client_side import ClientSide
 from dbdoctor.watch.loop import Loop, Turn
-from dbdoctor.watch.source import SessionSource, SourceLostError, SourceSlowError
+from dbdoctor.watch.source import SourceLostError, SourceSlowError
 from dbdoctor.watch.stop import Stop
 
 if TYPE_CHECKING:
@@ -185,11 +185,16 @@ class LiveRun:
                 return self._cannot_look(None)
             source = _source(self._target)
             stack.callback(source.close)
-            client_side = ClientSide(self._target, lambda: self._judged.facts, lambda: source.own_connection)
+            client_side = ClientSide(
+                self._target,
+                lambda: self._judged.facts,
+                lambda: source.own_connection,
+                single_look=self._asked.seconds == 0,
+            )
             stack.callback(client_side.close)
             return self._run(source, client_side)
 
-    def _run(self, source: SessionSource, client_side: ClientSide) -> int:
+    def _run(self, source: PostgresqlSource, client_side: ClientSide) -> int:
         stop = Stop()
         loop = Loop(
             source,
@@ -203,10 +208,12 @@ class LiveRun:
         try:
             self._watch(loop, stop)
         except (SourceLostError, SourceSlowError, CannotLookError) as error:
-            return self._cannot_look(error)
+            if not self._judged.history.samples:
+                return self._cannot_look(error)
+            loop.lost = str(error)
         if not self._judged.history.samples:  # interrupted before the first look
             raise KeyboardInterrupt
-        code = self._finish(source)
+        code = self._finish(source, loop.lost)
         return ExitCode.CANNOT_LOOK if loop.lost and self._asked.seconds is not None else code
 
     def _watch(self, loop: Loop, stop: Stop) -> None:
@@ -255,10 +262,12 @@ class LiveRun:
         if recorder.failed:
             yield Event(turn.snapshot.at if turn.snapshot else time.time(), "note", recorder.failed)
 
-    def _finish(self, source: SessionSource) -> int:
+    def _finish(self, source: PostgresqlSource, lost: str | None) -> int:
         """The report, and the end of sessions if that was asked for."""
         asked = self._asked
-        notes = (self._recorder.failed,) if self._recorder and self._recorder.failed else ()
+        notes = [f"at the end the server was not there: {lost}"] if lost else []
+        if self._recorder and self._recorder.failed:
+            notes.append(self._recorder.failed)
         report = self._judged.report(with_sessions=asked.sessions or asked.terminates, notes=notes)
         shown = report if asked.sessions else replace(report, sessions=())
         if not asked.terminates:
@@ -266,7 +275,7 @@ class LiveRun:
             return self._answer.exit_code(report)
         return self._terminate(source, report, shown)
 
-    def _terminate(self, source: SessionSource, report: LeaksReport, shown: LeaksReport) -> int:
+    def _terminate(self, source: PostgresqlSource, report: LeaksReport, shown: LeaksReport) -> int:
         from dbdoctor.cli.leaks_terminate import run_termination
 
         if not self._manner.wants_json:
@@ -278,7 +287,7 @@ class LiveRun:
                 self._asked.terminate,
                 yes=self._asked.yes,
                 no_color=self._manner.no_color,
-                own=getattr(source, "own", None),
+                own=source.own,
             )
         except CannotLookError:
             if self._manner.wants_json:

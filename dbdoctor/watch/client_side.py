@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from dbdoctor.model.server import Pooler, ServerFacts
+from dbdoctor.model.server import Missing, Pooler, ServerFacts
 from dbdoctor.model.snapshot import Snapshot
 from dbdoctor.model.target import Target
-from dbdoctor.watch.own_connection import OwnConnection
-from dbdoctor.watch.processes import LocalProcesses
 
 if TYPE_CHECKING:
+    from dbdoctor.watch.own_connection import OwnConnection
     from dbdoctor.watch.pgbouncer import PgBouncerConsole
+    from dbdoctor.watch.processes import LocalProcesses
+
+# Among more sessions than this the search takes tens of milliseconds, which a single look that is to be quick has not.
+_MOST_AT_ONCE = 200
 
 
 class ClientSide:
-    """Adds the client's side to snapshots of `target`; never fails. `facts` and `own` are of the present connection."""
+    """Adds the client's side to snapshots of `target`; never fails. `facts` and `own` are of the present connection.
+
+    With `single_look` there will be one snapshot only, and of very many sessions the processes are not looked for.
+    """
 
     def __init__(
-        self, target: Target, facts: Callable[[], ServerFacts | None], own: Callable[[], OwnConnection | None]
+        self,
+        target: Target,
+        facts: Callable[[], ServerFacts | None],
+        own: Callable[[], OwnConnection | None],
+        *,
+        single_look: bool = False,
     ) -> None:
         self._target = target
         self._facts = facts
-        self._processes = LocalProcesses(own)
+        self._own = own
+        self._single_look = single_look
+        self._processes: LocalProcesses | None = None
         self._console: PgBouncerConsole | None = None
 
     def enrich(self, snapshot: Snapshot) -> Snapshot:
@@ -31,7 +45,21 @@ class ClientSide:
         facts = self._facts()
         if facts is not None and facts.pooler is not None:
             return self._behind(facts.pooler, snapshot)
+        if self._single_look and len(snapshot.sessions) > _MOST_AT_ONCE:
+            return self._passed_over(snapshot)
+        if self._processes is None:
+            from dbdoctor.watch.processes import LocalProcesses
+
+            self._processes = LocalProcesses(self._own)
         return self._processes.enrich(snapshot)
+
+    def _passed_over(self, snapshot: Snapshot) -> Snapshot:
+        own = self._own()
+        if own is None or not own.is_seen_as_it_is:
+            return snapshot
+        reason = f"not looked for in a single look at {len(snapshot.sessions):,} sessions; a watch (`--for 10s`) does"
+        missing = Missing("the client processes on this host", reason)
+        return dataclasses.replace(snapshot, missing=(*snapshot.missing, missing))
 
     def _behind(self, pooler: Pooler, snapshot: Snapshot) -> Snapshot:
         from dbdoctor.watch.pgbouncer import PgBouncerConsole, has_console

@@ -6,7 +6,6 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from dbdoctor.model.session import ClientProcess
-from dbdoctor.watch.command_line import shown_command
 
 if TYPE_CHECKING:
     import psutil
@@ -68,6 +67,8 @@ class ProcessFacts:
 
 def _describe(process: psutil.Process, started_at: float) -> ClientProcess:
     import psutil
+
+    from dbdoctor.watch.command_line import shown_command
 
     name = command = user = None
     with contextlib.suppress(psutil.Error, OSError, ValueError):
