@@ -62,21 +62,16 @@ def test_every_finding_is_shown_or_counted() -> None:
 
 
 def test_findings_are_told_in_full_where_there_is_room() -> None:
-    one = replace(report().findings[0], title="a title " * 30, fix="this is to be done " * 10)
-    made = report(findings=(one,))
+    title, fix = (" ".join(f"{word}{i}" for i in range(20, 90)) for word in ("title", "todo"))
+    made = report(findings=(replace(report().findings[0], title=title, fix=fix),))
     narrow, wide = shown(made, lines=20), shown(made, lines=40)
     start = next(i for i, line in enumerate(wide) if line.startswith("error["))
-    assert [line[:12] for line in wide[start : start + 6]] == [
-        "error[idle-i",
-        "  title a ti",
-        "  a title a ",
-        "  fix: this ",
-        "       is to",
-        "       to be",
-    ]
-    assert wide[start + 2].endswith("…")
-    assert sum("to be done" in line for line in wide) > 2
-    assert sum("to be done" in line for line in narrow) == 1
+    block = wide[start : start + 6]
+    assert [line[: len(line) - len(line.lstrip())] for line in block] == ["", "  ", "  ", "  ", "       ", "       "]
+    assert [i for i, line in enumerate(block) if line.endswith("…")] == [2, 5]
+    words = " ".join(block).replace("…", "").split()
+    assert words[1:24] == title.split()[:23]
+    assert sum("todo" in line for line in narrow) == 1
 
 
 def test_the_worst_finding_comes_first() -> None:
