@@ -176,7 +176,8 @@ def _by_openings(times: list[float], now: float, seconds: float) -> Trend | None
             0.0, 0.0, 60.0 / quiet, seconds
         )  # it has stopped: at that rate, so long a silence has odds of 1 in 50
     rate = 1 / mean if quiet <= mean * (1.5 + variation) else number / (now - times[0])
-    return _rate(rate, 2.0 * max(variation, 0.5 / number) / number**0.5, seconds)
+    # However regular: one session more or less in this time is what nobody can tell.
+    return _rate(rate, max(2.0 * variation / number**0.5, 1.0 / number), seconds)
 
 
 def _by_counts(counts: list[tuple[float, int]], seconds: float) -> Trend:
