@@ -89,7 +89,7 @@ class ProgressView(_Plain):
             return True
         passed = time.monotonic() - self._started
         count = len(turn.snapshot.sessions)
-        text = f"{self._what}: {about(passed)}, {count} session{'' if count == 1 else 's'}"
+        text = f"{self._what}: {about(int(passed))}, {count} session{'' if count == 1 else 's'}"
         if self._terminal:
             self._progress.note(text)
         elif passed >= self._next:

@@ -145,9 +145,9 @@ class Loop:
         if thorough:
             self._thorough_at = began
         gap = self._gap_before(snapshot)
-        now = time.monotonic()
-        changed = self._pace.answered(now - began) if explained else self._pace.slow()
-        self._seen, self._slow = _Seen(snapshot.at, now, time.time(), self._pace.late_after), None
+        changed = self._pace.answered(snapshot.took) if explained else self._pace.slow()
+        self._seen = _Seen(snapshot.at, time.monotonic(), time.time(), self._pace.late_after)
+        self._slow = None
         return Turn(self._pace.interval, snapshot, gap, events=self._stretch(changed))
 
     def _sample(self, thorough: bool, began: float) -> tuple[Snapshot, bool]:  # noqa: FBT001
