@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -319,11 +319,65 @@ def test_a_server_in_another_network_is_not_taken_for_one_here() -> None:
         assert deceived.processes[session].pid == os.getpid()
 
 
+@pytest.mark.skipif(not is_root(), reason="needs network namespaces")
+def test_towards_a_server_elsewhere_a_client_of_ours_is_found() -> None:
+    """A pair of networks: the server in one, a client and we in the other. Clients beside the server are not ours."""
+    with (
+        private_network() as prefix,
+        ServerElsewhere(prefix, {"listen_addresses": "*"}) as elsewhere,
+        elsewhere.client() as (beside, _),
+        subprocess.Popen(
+            ["unshare", "--net", sys.executable, "-c", _FROM_ANOTHER_NETWORK, str(elsewhere.port), CHILD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as we,
+    ):
+        assert we.stdout
+        assert we.stdout.readline() == "there\n"
+        there, here = str(elsewhere.pid), str(we.pid)
+        _run(f"ip link add pair0 netns {there} type veth peer name pair1 netns {here}")
+        for pid, name, address in ((there, "pair0", "10.213.0.1/24"), (here, "pair1", "10.213.0.2/24")):
+            enter = f"nsenter --net=/proc/{pid}/ns/net ip"
+            _run(f"{enter} addr add {address} dev {name}")
+            _run(f"{enter} link set {name} up")
+        output, _ = we.communicate("go on\n", timeout=60)
+        child, session, found, gone = output.split()
+        assert (found, gone) == (f"{session}={child}", "frozenset()")
+        assert int(session) != beside
+
+
+_FROM_ANOTHER_NETWORK = """
+import subprocess, sys, time
+from dbdoctor.targets.parse import parse_dsn
+from dbdoctor.watch.postgresql_source import PostgresqlSource
+from dbdoctor.watch.processes import LocalProcesses
+print("there", flush=True)
+sys.stdin.readline()
+dsn = f"postgresql://postgres@10.213.0.1:{sys.argv[1]}/postgres"
+with subprocess.Popen([sys.executable, "-c", sys.argv[2], dsn], stdin=-1, stdout=-1, text=True) as child:
+    session = int(child.stdout.readline())
+    source = PostgresqlSource(parse_dsn(dsn, environment={}))
+    source.open(5)
+    processes = LocalProcesses(lambda: source.own_connection, budget=10)
+    until = time.monotonic() + 10
+    while session not in (seen := processes.enrich(source.look(5))).processes and time.monotonic() < until:
+        time.sleep(0.1)
+    found = ",".join(f"{id}={process.pid}" for id, process in seen.processes.items())
+    print(child.pid, session, found or None, seen.clients_gone)
+    child.kill()
+"""
+
+
+def _run(command: str) -> None:
+    subprocess.run(command.split(), check=True, capture_output=True)
+
+
 class ServerElsewhere(PostgresServer):
     """A server in a network of its own, in reach by its unix socket."""
 
-    def __init__(self, prefix: list[str]) -> None:
-        super().__init__("embedded", hba=TRUST)
+    def __init__(self, prefix: list[str], settings: Mapping[str, str | int] | None = None) -> None:
+        super().__init__("embedded", hba=TRUST, settings=settings)
         self._prefix = prefix
 
     def _launch(self) -> None:
