@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dbdoctor.databases.postgresql_sessions import Database, Row
+from dbdoctor.databases.postgresql_session_rows import Database
+from dbdoctor.databases.postgresql_sessions import Row
 from dbdoctor.databases.postgresql_text import decode, one_line
 from dbdoctor.model.secret import redact
 from dbdoctor.model.session import Detail, Session, Waiter

@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dbdoctor.databases import postgresql_beside as beside
 from dbdoctor.databases import postgresql_details as details
 from dbdoctor.databases import postgresql_sessions as sessions
 from dbdoctor.databases.postgresql_beside import Beside
+from dbdoctor.databases.postgresql_session_rows import Look, SessionReader, add_hidden
 from dbdoctor.errors import CannotLookError
 from dbdoctor.model.identifier import quote_identifier
 from dbdoctor.model.server import Missing, ServerFacts, Slots
@@ -30,6 +31,20 @@ if TYPE_CHECKING:
     from dbdoctor.watch.own_connection import OwnConnection
 
 
+# A session that changes notes the time first, and shows it a moment later: longer than that, however busy the server is.
+_MARGIN = 5.0
+# So far the server's clock and ours may drift apart between two looks; beyond, one of them was set, or slept.
+_DRIFT = 1.0
+
+
+class _Seen(NamedTuple):
+    """The last look: when it surely had not begun yet, and when it was done, by the server's clock and by ours."""
+
+    since: float
+    at: float
+    ours: float
+
+
 class PostgresqlSource:
     """A SessionSource for PostgreSQL 13 to 18 and the relatives that have its `pg_stat_get_activity`."""
 
@@ -37,20 +52,21 @@ class PostgresqlSource:
         self.target = target
         self._connection = PostgresqlConnection(target)
         self._facts: ServerFacts | None = None
-        self._reader = sessions.SessionReader()
+        self._reader = SessionReader()
         self._database = 0
+        self._last: _Seen | None = None
         # What the server refused, and why: it is not asked again, so that its log is not filled.
         self._refused: dict[str, str] = {}
 
     def open(self, seconds: float) -> ServerFacts:
         """Log in, anew if need be. Raises SourceLostError, and CannotLookError for what shows no sessions at all."""
         deadline = Deadline.after(seconds)
-        self._reader, self._refused, self._database = sessions.SessionReader(), {}, 0
+        self._reader, self._refused, self._database, self._last = SessionReader(), {}, 0, None
         self._connection.open(deadline)
         try:
             self._facts = self._connection.facts(deadline)
             if not self._facts.extra:  # it told no more than its version: does it understand us at all?
-                self._rows(deadline)
+                self._rows(None, deadline)
         except SourceSlowError as error:
             self.close()
             raise SourceLostError(f"logged in, but {error}") from None
@@ -62,10 +78,8 @@ class PostgresqlSource:
     def look(self, seconds: float, *, thorough: bool = False) -> Snapshot:
         """All sessions but our own; `thorough` adds prepared transactions, replication slots and counters."""
         started, deadline = time.monotonic(), Deadline.after(seconds)
-        rows = self._rows(deadline)
-        self._learn_names(rows, deadline)
-        seen = self._reader.read(rows)
-        self._database = seen.database or self._database
+        seen = self._look(None if thorough else self._last, deadline) or self._look(None, deadline)
+        assert seen is not None, "a look at all there is needs nothing from before"
         found = self._with_hidden(seen.sessions, deadline)
         extra = self._beside(deadline) if thorough else Beside()
         return Snapshot(
@@ -115,9 +129,23 @@ class PostgresqlSource:
 
     # Looking
 
-    def _rows(self, deadline: Deadline) -> list[sessions.Row]:
+    def _look(self, last: _Seen | None, deadline: Deadline) -> Look | None:
+        """All sessions; with `last` only what has changed is asked for, and None says that this was not enough."""
+        started = time.monotonic()
+        rows = self._rows(last.since if last else None, deadline)
+        ended = time.monotonic()
+        at = next((row[15] for row in rows if row[15] is not None), None)
+        if last and (at is None or abs((at - last.at) - (ended - last.ours)) > _DRIFT or not self._reader.knows(rows)):
+            return None
+        self._learn_names(rows, deadline)
+        seen = self._reader.read(rows)
+        self._database = seen.database or self._database
+        self._last = _Seen(at - (ended - started) - _MARGIN, at, ended) if at is not None else None
+        return seen
+
+    def _rows(self, since: float | None, deadline: Deadline) -> list[sessions.Row]:
         try:
-            return self._connection.ask(sessions.LOOK, deadline)
+            return self._connection.ask(sessions.look_question(since), deadline)
         except RefusedError as error:
             self.close()
             name = f"{self._facts.product} {self._facts.version}" if self._facts else "this server"
@@ -138,7 +166,7 @@ class PostgresqlSource:
         if not any(session.hidden for session in found):
             return found
         answer = self._try("the transactions of hidden sessions", sessions.HIDDEN, deadline)
-        return sessions.add_hidden(found, answer or ())
+        return add_hidden(found, answer or ())
 
     def _slots(self, found: Sequence[Session]) -> Slots | None:
         """Walsenders have slots of their own; ours is one of the others."""

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from dbdoctor.databases.postgresql_sessions import LOOK
+from dbdoctor.databases.postgresql_session_rows import SessionReader
+from dbdoctor.databases.postgresql_sessions import look_question
 from dbdoctor.databases.postgresql_text import message
 from dbdoctor.model.snapshot import Snapshot
 from dbdoctor.probe import login
@@ -61,7 +62,8 @@ def compare(watcher: PostgresqlSource, plain: PostgresqlSource, runs: int) -> No
 
     works: dict[str, Callable[[], object]] = {
         "GROUP BY over pg_stat_activity": lambda: ask(GROUP_BY),
-        "the light question alone": lambda: ask(message(LOOK, 9)),
+        "the question for all of it": lambda: ask(message(look_question(), 9)),
+        "look for the first time": lambda: seen.append(look_afresh(watcher)),
         "look, as a member of pg_monitor": lambda: seen.append(watcher.look(10)),
         "look, thorough": lambda: watcher.look(10, thorough=True),
         "explain 20 sessions, and who waits": lambda: explain(watcher, seen[-1], 20),
@@ -84,6 +86,11 @@ def compare(watcher: PostgresqlSource, plain: PostgresqlSource, runs: int) -> No
         print(f"{name:<38} {server:8.2f} {of_server:6.2f} {wall:8.2f} {of_wall:6.2f} {client:8.2f}")
 
 
+def look_afresh(looking: PostgresqlSource) -> Snapshot:
+    looking._reader, looking._last = SessionReader(), None
+    return looking.look(10)
+
+
 def explain(looking: PostgresqlSource, snapshot: Snapshot, count: int) -> Snapshot:
     return looking.explain(snapshot, Wanted(tuple(one.id for one in snapshot.sessions[:count]), blocking=True), 10)
 
@@ -103,12 +110,6 @@ def main() -> None:
                 opened.run(b"SELECT 1")
             print(f"{count:,} idle sessions on PostgreSQL {server.version}, {runs} runs")
             with source(server) as watcher, source(server, "app") as plain:
-                started = time.process_time()
-                watcher._reader.__init__()  # type: ignore[misc]
-                watcher.look(10)
-                print(
-                    f"the first look, when nothing is known yet: {(time.process_time() - started) * 1000:.2f} ms of ours"
-                )
                 compare(watcher, plain, runs)
     finally:
         workspace().close()
