@@ -49,6 +49,10 @@ def imported(*arguments: str) -> tuple[int, set[str]]:
         (["check", "--login-timeout", "soon", "demo"], 2),
         (["check", "mysql://u@h/d"], 2),
         (["explain", "no-such-code"], 2),
+        (["leaks", "--help"], 0),
+        (["leaks", "--for", "soon", "demo"], 2),
+        (["leaks", "--group-by", "aplication", "demo"], 2),
+        (["leaks", "--replay", "/dev/null"], 2),
     ],
 )
 def test_nothing_heavy_is_imported(arguments: list[str], code: int) -> None:
