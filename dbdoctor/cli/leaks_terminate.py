@@ -114,7 +114,7 @@ def run_termination(
     `report` must hold its sessions (`judge_leaks(..., with_sessions=True)`); `own` is our own session's id; `seconds` is
     what one call to the server may take. Raises CannotLookError when we do not see enough, or lose the server.
     """
-    superusers = (report.facts.extra.get("superusers") or ()) if report.facts else ()
+    superusers = _superusers(source, seconds)
     chosen = termination.plan(report, termination.parse_ids(ids) if ids else None, own=own, superusers=superusers)
     sessions = {one.session.id: one.session for one in report.sessions}
     outcomes = [one.termination for one in chosen.spared]
@@ -204,6 +204,14 @@ def _confirmed(count: int) -> bool:
     if not answer.endswith("\n"):  # the end of input: the line is still the question's
         _say([""])
     return answer.strip().lower() in {"y", "yes"}
+
+
+def _superusers(source: SessionSource, seconds: float) -> frozenset[str]:
+    """For the preview; a source that cannot tell spares them in the statement that ends a session."""
+    ask = getattr(source, "superusers", None)
+    with contextlib.suppress(SourceLostError, SourceSlowError):
+        return frozenset(ask(seconds)) if ask else frozenset()
+    return frozenset()
 
 
 def _end(source: SessionSource, chosen: termination.Plan, seconds: float) -> tuple[Termination, ...]:

@@ -16,6 +16,7 @@ from dbdoctor.databases import postgresql_details as details
 from dbdoctor.databases import postgresql_sessions as sessions
 from dbdoctor.databases.postgresql_beside import Beside
 from dbdoctor.databases.postgresql_session_rows import Look, SessionReader, add_hidden
+from dbdoctor.databases.postgresql_text import decode
 from dbdoctor.errors import CannotLookError
 from dbdoctor.model.identifier import quote_identifier
 from dbdoctor.model.server import Missing, ServerFacts, Slots
@@ -105,6 +106,11 @@ class PostgresqlSource:
     def terminate(self, identities: Sequence[Identity], seconds: float) -> list[Termination]:
         """End these sessions of clients, each by a statement that checks who it is; wait until they are gone."""
         return Ending(self._connection, self._user).end(identities, Deadline.after(seconds))
+
+    def superusers(self, seconds: float) -> frozenset[str]:
+        """The roles whose sessions are never ended; `terminate` asks again for itself."""
+        answer = self._try("the roles", "SELECT rolname FROM pg_roles WHERE rolsuper", Deadline.after(seconds))
+        return frozenset(decode(row[0]) or "" for row in answer or ())
 
     def close(self) -> None:
         """Log out; never raises."""
