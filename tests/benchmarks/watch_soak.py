@@ -1,6 +1,6 @@
 """Whether an hour of `leaks --watch` stays the same size, with hundreds of sessions coming and going.
 
-Run by hand: python -m tests.benchmarks.watch_soak [--minutes 60] [--sessions 500] [--terminal] [--compressed]
+Run by hand: python -m tests.benchmarks.watch_soak [--minutes 60] [--sessions 500] [--applications 10] [--terminal] [--compressed]
 
 For real: `dbdoctor leaks --watch --interval 1s` beside such a server; prints its RSS every so often, the slope after the
 first ten minutes (or the first sixth), and asserts that it keeps to one session.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import bisect
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,12 +125,13 @@ def compressed(server: PostgresServer, minutes: float) -> None:
     from dbdoctor.render.leaks_json import event_json, leaks_json
     from dbdoctor.rules.sessions import judge_leaks
     from dbdoctor.targets.parse import parse_dsn
+    from dbdoctor.watch.client_side import ClientSide
     from dbdoctor.watch.events import events_between
     from dbdoctor.watch.postgresql_source import PostgresqlSource
 
     source, stretched, history = PostgresqlSource(parse_dsn(server.dsn())), Stretched(), History(WatchOptions())
     facts = source.open(10.0)
-    enrich = _enrich(source)
+    client_side = ClientSide(source.target, lambda: facts, lambda: source.own_connection)
     report: LeaksReport | None = None
     points: list[Point] = []
     known: set[Identity] = set()
@@ -141,7 +142,7 @@ def compressed(server: PostgresServer, minutes: float) -> None:
         wanted = history.wanted(stretched.snapshot(looked))
         if wanted:
             looked = source.explain(looked, wanted, 10.0)
-        history.add(stretched.snapshot(enrich(looked)))
+        history.add(stretched.snapshot(client_side.enrich(looked)))
         now = {session.identity for session in looked.sessions}
         opened, known = opened + len(now - known), now
         before, report = report, judge_leaks(history, source.target, facts, with_sessions=False)
@@ -156,23 +157,22 @@ def compressed(server: PostgresServer, minutes: float) -> None:
                 flush=True,
             )
             assert ours == 1, f"{ours} sessions of ours"
+    client_side.close()
     source.close()
     conclude(points)
-
-
-def _enrich(source: object) -> Callable[[Snapshot], Snapshot]:
-    return lambda snapshot: snapshot
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--sessions", type=int, default=500)
+    parser.add_argument("--applications", type=int, default=10, help="so many names they give themselves, in turn")
     parser.add_argument("--terminal", action="store_true", help="with its screen, on a pseudo-terminal")
     parser.add_argument("--compressed", action="store_true", help="as fast as it goes, in this process")
     arguments = parser.parse_args()
-    pause = 0.02 if arguments.compressed else 0.5
-    with many_sessions(arguments.sessions, "sessions-that-come-and-go", pause=pause) as (server, _):
+    pause = 0.005 if arguments.compressed else 0.5
+    coming_and_going = {"pause": pause, "applications": arguments.applications}
+    with many_sessions(arguments.sessions, "sessions-that-come-and-go", **coming_and_going) as (server, _):
         if arguments.compressed:
             compressed(server, arguments.minutes)
         else:

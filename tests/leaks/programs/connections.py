@@ -115,11 +115,13 @@ def many_sessions(host: Host) -> None:
 
 @part
 def sessions_that_come_and_go(host: Host) -> None:
-    """`PROGRAM_SESSIONS` in ten applications; each `PROGRAM_PAUSE` seconds one closes and another opens."""
+    """`PROGRAM_SESSIONS` in `PROGRAM_APPLICATIONS`; each `PROGRAM_PAUSE` seconds one closes and another opens."""
     import psycopg2
 
+    applications = int(os.environ["PROGRAM_APPLICATIONS"])
+
     def open_one(number: int) -> None:
-        connection = psycopg2.connect(host.dsn, application_name=f"application-{number % 10}")
+        connection = psycopg2.connect(host.dsn, application_name=f"application-{number % applications}")
         with connection.cursor() as cursor:
             cursor.execute("select 1")
         connection.commit()
