@@ -26,7 +26,7 @@ _OUTCOMES = {
     termination.SPARED: ("spared", "yellow"),
     termination.DECLINED: ("not ended", None),
 }
-_FAILED = {termination.NOT_ALLOWED, termination.STILL_THERE}
+_FAILED = {termination.STILL_THERE, termination.SPARED}
 # Rows of the preview; who ends more than a screen of sessions wants to know whose they are, and how many.
 _MOST_ROWS = 20
 # Characters of a statement in the preview.
@@ -42,7 +42,7 @@ class Terminated:
 
     @property
     def exit_code(self) -> ExitCode:
-        """3 when we were not allowed, 1 when one is still there; a session spared or gone is no failure."""
+        """3 when we were not allowed, 1 when one is still there or was spared; one that has gone by itself is no failure."""
         said = {one.outcome for one in self.outcomes}
         if termination.NOT_ALLOWED in said:
             return ExitCode.CANNOT_LOOK
@@ -137,7 +137,8 @@ def preview_lines(chosen: termination.Plan, style: Style) -> Iterator[str]:
     if len(chosen.to_end) > _MOST_ROWS:
         yield f"           and {len(chosen.to_end) - _MOST_ROWS} more of: {_whose(chosen.to_end[_MOST_ROWS:])}"
     for spared in chosen.spared:
-        yield fill(clean(f"{spared.id:>7}  spared: {spared.reason}"), style.width, " " * 11)
+        word = _OUTCOMES[spared.outcome][0]
+        yield fill(clean(f"{word}: {spared.reason}"), style.width, " " * 11, f"{spared.id:>7}  ")
         if spared.session is not None and spared.session.started_at is not None:
             yield f"           by hand: {termination.by_hand(spared.session.identity)}"
     if not chosen.to_end:
@@ -148,8 +149,8 @@ def _session_lines(one: SessionReport, style: Style) -> Iterator[str]:
     session = one.session
     since = f" for {format_duration(one.state_age)}" if one.state_age is not None else ""
     age = f", connected {format_duration(one.age)}" if one.age is not None else ""
-    yield fill(f"{session.id:>7}  {_who(session)}", style.width, " " * 11)
-    yield fill(clean(f"{session.state}{since}{age}; {one.reason}"), style.width, " " * 11, " " * 9)
+    yield fill(_who(session), style.width, " " * 11, f"{session.id:>7}  ")
+    yield fill(clean(f"{session.state}{since}{age} ({one.reason})"), style.width, " " * 11, " " * 9)
     if held := _held(one):
         yield fill(f"holds {held}", style.width, " " * 11, " " * 9)
     if one.process is not None:

@@ -52,7 +52,7 @@ def _run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except DbdoctorError as error:
-        default = "see `dbdoctor check --help`" if isinstance(error, UsageError) else None
+        default = "see `dbdoctor --help`" if isinstance(error, UsageError) else None
         show_error(error.what, cause=error.cause, help=error.help or default)
         return _with_traceback(error, error.exit_code)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback, no secret, a code of its own
@@ -65,7 +65,9 @@ def _run_app(arguments: Sequence[str]) -> int:
     from dbdoctor.cli.app import command
 
     try:
-        result = command()(list(arguments), prog_name="dbdoctor", standalone_mode=False)
+        result = command(arguments[0] if arguments else None)(
+            list(arguments), prog_name="dbdoctor", standalone_mode=False
+        )
     except TyperException as error:
         text = error.format_message()
         if type(error).__name__ == "NoArgsIsHelpError":
