@@ -36,12 +36,24 @@ class Database(NamedTuple):
     encoding: str | None
 
 
-class Look(NamedTuple):
-    """The answer to a look. `at` is the server's clock; None, and `database` 0, when our own row was not in it."""
+class Counts(NamedTuple):
+    """How many sessions are of clients (and take a slot), are hidden from us, and do not tell their state although shown."""
 
-    sessions: list[Session]
-    at: float | None
-    database: int
+    clients: int
+    hidden: int
+    silent: int
+
+
+def count(sessions: Sequence[Session]) -> Counts:
+    """Counts the sessions, by position: names would cost three times as much."""
+    hidden = [session[15] for session in sessions].count(True)
+    silent = [session[7] for session in sessions].count(None) - hidden
+    return Counts([session[14] for session in sessions].count(CLIENT), hidden, silent)
+
+
+def own_row(rows: Iterable[Row]) -> Row | None:
+    """Ours: its last column is the server's clock."""
+    return next((row for row in rows if row[15] is not None), None)
 
 
 class SessionReader:
@@ -57,7 +69,7 @@ class SessionReader:
         self._kept: dict[int, tuple[Row, Session]] = {}
 
     def unknown(self, rows: Sequence[Row]) -> tuple[set[int], set[int]]:
-        """The numbers of roles and databases that were not named yet."""
+        """The numbers of roles and databases in these rows that were not named yet."""
         roles = {row[1] for row in rows if row[1] is not None}
         databases = {row[2] for row in rows if row[2] is not None}
         return roles - self.roles.keys(), databases - self.databases.keys()
@@ -73,28 +85,23 @@ class SessionReader:
                 codec = decode(encoding)
                 self.databases[oid] = Database(decode(name, codec), codec)
 
-    def knows(self, rows: Sequence[Row]) -> bool:
-        """Whether every session that is said to be as it was had been seen, by eyes that were shown it."""
+    def read(self, rows: Sequence[Row]) -> list[Session] | None:
+        """All sessions but our own; None when one is said to be as it was that had not been seen, or had been hidden."""
         kept = self._kept
-        return all(row[0] in kept and not kept[row[0]][1].hidden for row in rows if row[14] is None)
-
-    def read(self, rows: Sequence[Row]) -> Look:
-        """All sessions but our own. The reader `knows` the rows."""
-        at, database = None, 0
-        kept, now = self._kept, {}
+        now: dict[int, tuple[Row, Session]] = {}
         for row in rows:
             pid = row[0]
             before = kept.get(pid)
-            if row[15] is not None:
-                at, database = row[15], row[2] or 0
-            elif before is None or row[14] is not None:
-                now[pid] = before if before is not None and before[0] == row else (row, self._session(row))
-            elif before[1].holds_back == row[13]:
+            if row[14] is None:
+                if before is None or before[1].hidden:
+                    return None
+                if before[1].holds_back != row[13]:
+                    before = ((), before[1]._replace(holds_back=row[13]))
                 now[pid] = before
-            else:
-                now[pid] = ((), before[1]._replace(holds_back=row[13]))
+            elif row[15] is None:
+                now[pid] = before if before is not None and before[0] == row else (row, self._session(row))
         self._kept = now
-        return Look([session for _, session in now.values()], at, database)
+        return [session for _, session in now.values()]
 
     def _session(self, row: Row) -> Session:
         (

@@ -15,12 +15,12 @@ from dbdoctor.databases import postgresql_beside as beside
 from dbdoctor.databases import postgresql_details as details
 from dbdoctor.databases import postgresql_sessions as sessions
 from dbdoctor.databases.postgresql_beside import Beside
-from dbdoctor.databases.postgresql_session_rows import Look, SessionReader, add_hidden
+from dbdoctor.databases.postgresql_session_rows import Counts, SessionReader, add_hidden, count, own_row
 from dbdoctor.databases.postgresql_text import decode
 from dbdoctor.errors import CannotLookError
 from dbdoctor.model.identifier import quote_identifier
 from dbdoctor.model.server import Missing, ServerFacts, Slots
-from dbdoctor.model.session import CLIENT, Detail, Identity, Session, Waiter
+from dbdoctor.model.session import Detail, Identity, Session, Waiter
 from dbdoctor.model.snapshot import Snapshot
 from dbdoctor.model.target import Target
 from dbdoctor.probe.deadline import Deadline
@@ -79,18 +79,23 @@ class PostgresqlSource:
     def look(self, seconds: float, *, thorough: bool = False) -> Snapshot:
         """All sessions but our own; `thorough` adds prepared transactions, replication slots and counters."""
         started, deadline = time.monotonic(), Deadline.after(seconds)
-        seen = self._look(None if thorough else self._last, deadline) or self._look(None, deadline)
-        assert seen is not None, "a look at all there is needs nothing from before"
-        found = self._with_hidden(seen.sessions, deadline)
+        found = self._look(None if thorough else self._last, deadline)
+        if found is None:
+            found = self._look(None, deadline) or []
+        counts = count(found)
+        if counts.hidden:
+            answer = self._try("the transactions of hidden sessions", sessions.HIDDEN, deadline)
+            found = add_hidden(found, answer or ())
+            counts = count(found)
         extra = self._beside(deadline) if thorough else Beside()
         return Snapshot(
-            at=seen.at if seen.at is not None else self._our_clock(),
+            at=self._last.at if self._last else time.time() + ((self._facts and self._facts.clock_skew) or 0.0),
             sessions=tuple(found),
-            slots=self._slots(found),
+            slots=self._slots(counts),
             prepared=extra.prepared,
             replication_slots=extra.slots,
             ended=extra.ended,
-            missing=tuple(self._missing(found)),
+            missing=tuple(self._missing(counts)),
             took=time.monotonic() - started,
         )
 
@@ -135,19 +140,19 @@ class PostgresqlSource:
 
     # Looking
 
-    def _look(self, last: _Seen | None, deadline: Deadline) -> Look | None:
+    def _look(self, last: _Seen | None, deadline: Deadline) -> list[Session] | None:
         """All sessions; with `last` only what has changed is asked for, and None says that this was not enough."""
         started = time.monotonic()
         rows = self._rows(last.since if last else None, deadline)
         ended = time.monotonic()
-        at = next((row[15] for row in rows if row[15] is not None), None)
-        if last and (at is None or abs((at - last.at) - (ended - last.ours)) > _DRIFT or not self._reader.knows(rows)):
+        changed = [row for row in rows if row[14] is not None]
+        own = own_row(changed)
+        if last and (own is None or abs((own[15] - last.at) - (ended - last.ours)) > _DRIFT):
             return None
-        self._learn_names(rows, deadline)
-        seen = self._reader.read(rows)
-        self._database = seen.database or self._database
-        self._last = _Seen(at - (ended - started) - _MARGIN, at, ended) if at is not None else None
-        return seen
+        self._learn_names(changed, deadline)
+        self._last = _Seen(own[15] - (ended - started) - _MARGIN, own[15], ended) if own else None
+        self._database = (own and own[2]) or self._database
+        return self._reader.read(rows)
 
     def _rows(self, since: float | None, deadline: Deadline) -> list[sessions.Row]:
         try:
@@ -168,19 +173,10 @@ class PostgresqlSource:
             answer = self._try("the names of roles and databases", question, deadline)
             self._reader.learn(roles, databases, answer or ())
 
-    def _with_hidden(self, found: list[Session], deadline: Deadline) -> list[Session]:
-        if not any(session.hidden for session in found):
-            return found
-        answer = self._try("the transactions of hidden sessions", sessions.HIDDEN, deadline)
-        return add_hidden(found, answer or ())
-
-    def _slots(self, found: Sequence[Session]) -> Slots | None:
+    def _slots(self, counts: Counts) -> Slots | None:
         """Walsenders have slots of their own; ours is one of the others."""
         known = self._facts.slots if self._facts else None
-        return known and Slots(known.limit, known.reserved, 1 + sum(session.kind == CLIENT for session in found))
-
-    def _our_clock(self) -> float:
-        return time.time() + ((self._facts and self._facts.clock_skew) or 0.0)
+        return known and Slots(known.limit, known.reserved, 1 + counts.clients)
 
     def _beside(self, deadline: Deadline) -> Beside:
         """All parts in one question; when it is refused, each alone, so that one does not hide the others."""
@@ -228,15 +224,13 @@ class PostgresqlSource:
             self._refused[what] = str(error)
             return None
 
-    def _missing(self, found: Sequence[Session]) -> list[Missing]:
-        hidden = sum(session.hidden for session in found)
-        silent = sum(session.state is None and not session.hidden for session in found)
+    def _missing(self, counts: Counts) -> list[Missing]:
         missing = []
-        if hidden:
-            what = f"the state, start and address of {_count(hidden)} of other roles"
+        if counts.hidden:
+            what = f"the state, start and address of {_plural(counts.hidden)} of other roles"
             missing.append(Missing(what, *self._why_hidden()))
-        if silent:
-            what, why = f"the state of {_count(silent)}", "track_activities is off for them"
+        if counts.silent:
+            what, why = f"the state of {_plural(counts.silent)}", "track_activities is off for them"
             missing.append(Missing(what, why, "ALTER SYSTEM SET track_activities = on; SELECT pg_reload_conf();"))
         return [*missing, *self._missing_parts()]
 
@@ -258,5 +252,5 @@ class PostgresqlSource:
         return (self._facts and self._facts.user) or self.target.user or "?"
 
 
-def _count(number: int) -> str:
+def _plural(number: int) -> str:
     return f"{number} session{'s' if number != 1 else ''}"

@@ -53,7 +53,7 @@ def measure(source: PostgresqlSource, work: Callable[[], object]) -> Cost:
 
 
 def compare(watcher: PostgresqlSource, plain: PostgresqlSource, runs: int) -> None:
-    seen: list[Snapshot] = [watcher.look(10)]
+    seen = watcher.look(10)
 
     def ask(text: str) -> list[object]:
         session = watcher._connection._session
@@ -63,11 +63,11 @@ def compare(watcher: PostgresqlSource, plain: PostgresqlSource, runs: int) -> No
     works: dict[str, Callable[[], object]] = {
         "GROUP BY over pg_stat_activity": lambda: ask(GROUP_BY),
         "the question for all of it": lambda: ask(message(look_question(), 9)),
-        "look for the first time": lambda: seen.append(look_afresh(watcher)),
-        "look, as a member of pg_monitor": lambda: seen.append(watcher.look(10)),
+        "look for the first time": lambda: look_afresh(watcher),
+        "look, as a member of pg_monitor": lambda: watcher.look(10),
         "look, thorough": lambda: watcher.look(10, thorough=True),
-        "explain 20 sessions, and who waits": lambda: explain(watcher, seen[-1], 20),
-        "explain 200 sessions, and who waits": lambda: explain(watcher, seen[-1], 200),
+        "explain 20 sessions, and who waits": lambda: explain(watcher, seen, 20),
+        "explain 200 sessions, and who waits": lambda: explain(watcher, seen, 200),
         "look, as an ordinary role": lambda: plain.look(10),
     }
     sources = {name: plain if "ordinary" in name else watcher for name in works}
