@@ -87,7 +87,7 @@ class PostgresqlSource:
             answer = self._try("the transactions of hidden sessions", sessions.HIDDEN, deadline)
             found = add_hidden(found, answer or ())
             counts = count(found)
-        extra = self._beside(deadline) if thorough else Beside()
+        extra, late = self._beside_in_time(deadline) if thorough else (Beside(), ())
         return Snapshot(
             at=self._last.at if self._last else time.time() + ((self._facts and self._facts.clock_skew) or 0.0),
             sessions=tuple(found),
@@ -95,7 +95,7 @@ class PostgresqlSource:
             prepared=extra.prepared,
             replication_slots=extra.slots,
             ended=extra.ended,
-            missing=tuple(self._missing(counts)),
+            missing=(*self._missing(counts), *late),
             took=time.monotonic() - started,
         )
 
@@ -177,6 +177,15 @@ class PostgresqlSource:
         """Walsenders have slots of their own; ours is one of the others."""
         known = self._facts.slots if self._facts else None
         return known and Slots(known.limit, known.reserved, 1 + counts.clients)
+
+    def _beside_in_time(self, deadline: Deadline) -> tuple[Beside, tuple[Missing, ...]]:
+        """The sessions have been seen already: what is late now is missing from this look, and does not spoil it."""
+        try:
+            return self._beside(deadline), ()
+        except SourceSlowError as error:
+            if self._connection.session is None:
+                raise
+            return Beside(), (Missing("prepared transactions, replication slots and counters", str(error)),)
 
     def _beside(self, deadline: Deadline) -> Beside:
         """All parts in one question; when it is refused, each alone, so that one does not hide the others."""

@@ -328,6 +328,20 @@ def test_a_question_that_takes_too_long_leaves_the_connection_good(server):
         assert find(seen, pid_of(locker)).database == "postgres"
 
 
+def test_what_stands_beside_sessions_may_be_late(server):
+    with source(server) as looking, contextlib.closing(server.connect()) as locker:
+        looking.look(PATIENCE)
+        locker.autocommit = False
+        locker.cursor().execute("LOCK TABLE pg_catalog.pg_authid")
+        seen = looking.look(0.5, thorough=True)
+        assert find(seen, pid_of(locker)).user == "postgres"
+        assert (seen.prepared, seen.replication_slots) == (None, None)
+        assert [one.what for one in seen.missing] == ["prepared transactions, replication slots and counters"]
+        locker.rollback()
+        seen = looking.look(PATIENCE, thorough=True)
+        assert (seen.prepared, seen.missing) == ((), ())
+
+
 def test_a_restart_is_a_loss_and_then_a_new_connection(start_postgres):
     server = start_postgres(hba=TRUST)
     with source(server, "postgres") as looking:
