@@ -20,7 +20,7 @@ class OwnConnection(NamedTuple):
     """Both places of our connection as our kernel knows them, and our place as the server sees it (`sockets.place`).
 
     On a unix socket there are no places; `server_pid` is then the process that listens, if our kernel says so. `port` is
-    the server's own, `inode` our socket's.
+    the server's own, `inode` our socket's, `session` the id of our session.
     """
 
     port: int
@@ -29,6 +29,7 @@ class OwnConnection(NamedTuple):
     server: str | None = None
     seen_as: str | None = None
     server_pid: int | None = None
+    session: int | None = None
 
     @property
     def is_seen_as_it_is(self) -> bool:
@@ -61,17 +62,20 @@ class OwnConnection(NamedTuple):
         return end.pid == os.getpid() if end.pid is not None else end.inode == self.inode
 
 
-def own_connection(descriptor: int, seen_as: tuple[str | None, int | None], port: int | None) -> OwnConnection | None:
+def own_connection(
+    descriptor: int, seen_as: tuple[str | None, int | None], port: int | None, session: int | None = None
+) -> OwnConnection | None:
     """What the kernel says of our connection's descriptor; `seen_as` is inet_client_addr() and inet_client_port().
 
-    `port` is the server's own one, needed for a unix socket. None when this cannot be known.
+    `port`, the server's own one, and `session`, our session's id, are needed for a unix socket. None when this cannot be
+    known.
     """
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as ours:
         inode = os.fstat(descriptor).st_ino
         if ours.family in {socket.AF_INET, socket.AF_INET6}:
             own, server = ours.getsockname(), ours.getpeername()
-            return OwnConnection(server[1], inode, place(*own[:2]), place(*server[:2]), place(*seen_as))
+            return OwnConnection(server[1], inode, place(*own[:2]), place(*server[:2]), place(*seen_as), None, session)
         if port is not None and hasattr(socket, "SO_PEERCRED"):
             credentials = ours.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            return OwnConnection(port, inode, server_pid=struct.unpack("3i", credentials)[0] or None)
+            return OwnConnection(port, inode, None, None, None, struct.unpack("3i", credentials)[0] or None, session)
     return None

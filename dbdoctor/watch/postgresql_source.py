@@ -136,7 +136,7 @@ class PostgresqlSource:
         if session is None or session.connection.closed or facts is None:
             return None
         seen_as = facts.extra.get("client_address"), facts.extra.get("client_port")
-        return own_connection(session.connection.fileno(), seen_as, session.port)
+        return own_connection(session.connection.fileno(), seen_as, session.port, session.backend_pid)
 
     # Looking
 

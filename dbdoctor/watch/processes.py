@@ -39,7 +39,8 @@ class LocalProcesses:
     on (`forwarder`: HAProxy, an SSH tunnel) owns its sockets, but stands for the many clients behind it.
 
     A client counts as gone when its statement runs on although the server's end of its connection, which must be on this
-    host, was closed from the other side. Sessions over unix sockets stay unknown: their other end is not to be seen.
+    host, was closed from the other side. Clients of unix sockets are found for root and the server's own user, if we use
+    the unix socket ourselves; whether they are gone is not asked.
     """
 
     def __init__(self, own: Callable[[], OwnConnection | None], *, budget: float = _BUDGET) -> None:
@@ -66,7 +67,7 @@ class LocalProcesses:
         if own != self._last_own:
             self._begin(own)
         if own is not None and self._provable:
-            was_read = self._should_read(own, snapshot) and self._read(own, snapshot.sessions)
+            was_read = self._should_read(own, snapshot) and self._read(own, snapshot.sessions, until)
             if self._unowned and (was_read or self._owners.is_searching):
                 self._search(snapshot.sessions, until)
         gone = frozenset(id_ for (id_, _), readings in self._dead.items() if readings >= _DEAD_READINGS)
@@ -109,12 +110,14 @@ class LocalProcesses:
 
     def _may_be_here(self, session: Session, own: OwnConnection) -> bool:
         """Towards a server that is known to be elsewhere, clients of this host have the same address as we."""
+        if session.client == "local":
+            return own.client is None
         client = place(session.client, session.client_port)
         if client is None or own.client is None or self._is_here is not False:
             return client is not None
         return client.partition(":")[0] == own.client.partition(":")[0]
 
-    def _read(self, own: OwnConnection, sessions: Iterable[Session]) -> bool:
+    def _read(self, own: OwnConnection, sessions: Iterable[Session], until: float) -> bool:
         """Read the table and note what it says of these sessions; gives whether it said anything."""
         began, cpu = time.monotonic(), time.thread_time()
         table = read_table(own.port)
@@ -124,11 +127,31 @@ class LocalProcesses:
         self._is_here = is_here = own.is_to_this_host(table)
         if is_here or own.is_in(table):
             for session in sessions:
-                self._note(session, own, table, is_here=is_here)
+                if session.client != "local":
+                    self._note(session, own, table, is_here=is_here)
         else:
-            self._looked_at.update(session.identity for session in sessions)
+            self._looked_at.update(session.identity for session in sessions if session.client != "local")
+        if own.client is None:
+            self._note_unix_sockets(own, sessions, until)
         self._not_before = began + max(_LEAST_GAP, _GAP_PER_COST * (time.thread_time() - cpu))
         return True
+
+    def _note_unix_sockets(self, own: OwnConnection, sessions: Iterable[Session], until: float) -> None:
+        """By the server's processes, as far as the time goes; a process id is what we take it for if ours proves it."""
+        from dbdoctor.watch.unix_peers import peer_of, peers_of_server
+
+        peers = peers_of_server(own.port)
+        proven = own.session is not None and peer_of(own.session, peers) == own.inode
+        for session in sessions:
+            identity = session.id, session.started_at
+            if session.client != "local" or identity in self._looked_at:
+                continue
+            if proven and time.thread_time() > until:
+                return
+            self._looked_at.add(identity)
+            inode = peer_of(session.id, peers) if proven else None
+            if inode is not None:
+                self._unowned[identity] = inode
 
     def _note(self, session: Session, own: OwnConnection, table: Table, *, is_here: bool) -> None:
         identity = session.id, session.started_at

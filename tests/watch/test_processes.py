@@ -260,6 +260,27 @@ def test_over_a_unix_socket_the_server_itself_tells_where_it_is(server: Postgres
         assert snapshot.processes[child.session].pid == child.process.pid
 
 
+@pytest.mark.skipif(not is_root(), reason="only the server's own user and root may see its files")
+def test_clients_of_the_unix_socket_are_found(server: PostgresServer) -> None:
+    with (
+        Child(server.dsn(user="app", host=server.socket_directory)) as child,
+        Child(server.dsn(user="app", host=server.socket_directory)) as other,
+        looking_at(server, host=server.socket_directory) as looking,
+    ):
+        looking.until_found(child.session, child.process.pid)
+        snapshot = looking.until_found(other.session, other.process.pid)
+        assert find(snapshot, child.session).client == "local"
+        own = looking.source.own_connection
+        assert own is not None
+        for doubtful in (
+            own._replace(session=child.session),
+            own._replace(session=None),
+            own._replace(server_pid=None),
+        ):
+            processes = LocalProcesses(functools.partial(_itself, doubtful), budget=10)
+            assert processes.enrich(looking.source.look(PATIENCE)).processes == {}
+
+
 @pytest.mark.skipif(not is_root(), reason="needs root, to become somebody else")
 def test_without_rights_a_client_is_neither_known_nor_gone(server: PostgresServer) -> None:
     """The sockets of others are there for everybody to see, but not their owners."""
