@@ -115,7 +115,8 @@ def leaks(
         yes=yes,
     )
     timeout = options.read_duration("--login-timeout", login_timeout, least=0.05, most=_LONGEST_LOGIN_TIMEOUT)
-    from dbdoctor.cli.leaks_run import Manner, leaks_of_recording, leaks_of_target
+    from dbdoctor.cli.leaks_answer import Manner
+    from dbdoctor.cli.leaks_run import leaks_of_recording, leaks_of_target
 
     manner = Manner(json_wanted or output is options.Format.JSON, no_color, fail_on)
     if asked.replay:

@@ -22,7 +22,7 @@ from dbdoctor.probe.run import examine_all
 from dbdoctor.watch.source import SourceSlowError
 
 if TYPE_CHECKING:
-    from dbdoctor.cli.leaks_run import Answer, Manner
+    from dbdoctor.cli.leaks_answer import Answer, Manner
 
 
 def show_failure(

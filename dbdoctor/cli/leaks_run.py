@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from dbdoctor.cli import options
+from dbdoctor.cli.leaks_answer import Answer, Judged, Manner
 from dbdoctor.cli.leaks_options import LeaksOptions
 from dbdoctor.errors import CannotLookError, ExitCode
-from dbdoctor.history import History
-from dbdoctor.model.leaks import Event, LeaksReport, WatchOptions
+from dbdoctor.model.leaks import Event, LeaksReport
 from dbdoctor.model.target import Product, Target
 from dbdoctor.watch.client_side import ClientSide
 from dbdoctor.watch.loop import Loop, Turn
@@ -22,30 +21,12 @@ from dbdoctor.watch.source import SourceLostError, SourceSlowError
 from dbdoctor.watch.stop import Stop
 
 if TYPE_CHECKING:
-    from dbdoctor.cli.leaks_terminate import Terminated
     from dbdoctor.cli.leaks_views import View
-    from dbdoctor.model.server import ServerFacts
     from dbdoctor.targets.select import Selection
     from dbdoctor.watch.postgresql_source import PostgresqlSource
     from dbdoctor.watch.recorder import Recorder
 
 _DEFAULT_LOGIN_TIMEOUT = 5.0
-
-
-class Manner(NamedTuple):
-    """How the answer is given: as JSON or text, in colour or not, and what makes the exit code 1 (None: not said)."""
-
-    wants_json: bool
-    no_color: bool
-    fail_on: options.FailOn | None
-
-    def configured(self, selection: Selection) -> Manner:
-        """With what the config says where the command line says nothing."""
-        said = selection.settings
-        return self._replace(
-            wants_json=self.wants_json or said.get("format") == "json",
-            fail_on=self.fail_on or options.FailOn(said.get("fail_on", "error")),
-        )
 
 
 def leaks_of_target(selection: Selection, asked: LeaksOptions, manner: Manner, login_timeout: float | None) -> int:
@@ -83,74 +64,6 @@ def say(text: str) -> None:
     from dbdoctor.cli.progress import Progress
 
     Progress().say(text)
-
-
-class Judged:
-    """What was seen, as a history that can be judged at any time."""
-
-    def __init__(self, target: Target, watch_options: WatchOptions) -> None:
-        self.target = target
-        self.history = History(watch_options)
-        self.facts: ServerFacts | None = None
-
-    def take(self, turn: Turn) -> None:
-        """The next turn."""
-        self.facts = turn.facts or self.facts
-        if turn.gap:
-            self.history.gap(turn.gap)
-        if turn.snapshot:
-            self.history.add(turn.snapshot)
-
-    def report(self, *, with_sessions: bool, notes: Sequence[str] = ()) -> LeaksReport:
-        """The judgement of what was seen so far; there must be a snapshot."""
-        from dbdoctor.rules.sessions import judge_leaks
-
-        assert self.facts is not None
-        report = judge_leaks(self.history, self.target, self.facts, with_sessions=with_sessions)
-        return replace(report, notes=(*report.notes, *notes)) if notes else report
-
-
-class Answer:
-    """The report on stdout, and the exit code that goes with it."""
-
-    def __init__(self, asked: LeaksOptions, manner: Manner) -> None:
-        self._asked = asked
-        self._manner = manner
-
-    def print(self, report: LeaksReport, terminated: Terminated | None = None) -> None:
-        """The whole report."""
-        if self._manner.wants_json:
-            self._print_json(report, terminated)
-        else:
-            from dbdoctor.render.leaks_text import report_lines
-            from dbdoctor.render.style import Style
-
-            style = Style.of(sys.stdout, no_color=self._manner.no_color)
-            for line in report_lines(report, style, **self._limits(), queries=self._asked.queries):
-                print(line)
-        sys.stdout.flush()
-
-    def _limits(self) -> dict[str, int]:
-        return {} if self._asked.limit is None else {"limit": self._asked.limit}
-
-    def _print_json(self, report: LeaksReport, terminated: Terminated | None) -> None:
-        from dbdoctor.render.leaks_json import leaks_json, leaks_object
-
-        indent = 2 if sys.stdout.isatty() and self._asked.seconds is not None else None
-        if terminated is None:
-            print(leaks_json(report, indent=indent, queries=self._asked.queries))
-            return
-        import json
-
-        found = {**leaks_object(report, queries=self._asked.queries), "terminated": terminated.objects()}
-        print(json.dumps(found, indent=indent))
-
-    def exit_code(self, report: LeaksReport) -> ExitCode:
-        """3 when every session is hidden from us, else by the findings."""
-        sessions = sum(group.sessions for group in report.groups)
-        if sessions and sum(group.hidden for group in report.groups) == sessions:
-            return ExitCode.CANNOT_LOOK
-        return options.exit_code_for(report.findings, self._manner.fail_on or options.FailOn.ERROR)
 
 
 class LiveRun:

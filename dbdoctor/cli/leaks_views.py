@@ -17,7 +17,7 @@ from dbdoctor.render.leaks_words import about
 from dbdoctor.watch.loop import Turn
 
 if TYPE_CHECKING:
-    from dbdoctor.cli.leaks_run import Manner
+    from dbdoctor.cli.leaks_answer import Manner
 
 # Off a terminal a sign of life comes so often (seconds).
 _EVERY = 10.0
