@@ -45,6 +45,12 @@ def _postgresql(shape: re.Match[str], dialect: str) -> Target:
     names_known = all(PGJDBC.knows(item.partition("=")[0]) for item in query)
     if "@" in hosts + ports + shape["database"] or ("@" in "".join(query) and not names_known):
         raise _has_userinfo("?user=app&password=...")
+    if "=" in hosts + ports + shape["database"]:  # a password that ended up in a name would be shown with it
+        raise UsageError(
+            "this JDBC URL has settings where its host or database should be",
+            help="write them after `?`, with `&` between: `jdbc:postgresql://db1/shop?user=app&password=...`; "
+            "a `=` in a database's name is `%3D`",
+        )
     collector = Collector(PGJDBC)
     collector.options.update({"host": hosts or "localhost", "port": ports.strip(",") and ports})
     if shape["database"]:
