@@ -30,8 +30,10 @@ class ReplicationSlot(NamedTuple):
 
 
 class EndedSessions(NamedTuple):
-    """Counters of the server since its statistics began: sessions ended because the client vanished, by an error, by an
-    operator (PostgreSQL 14+: sessions_abandoned, sessions_fatal, sessions_killed), of the database we are in."""
+    """Counters, since the server's statistics began, of sessions ended in the database that we are in.
+
+    Because the client vanished, by an error, by an operator (PostgreSQL 14+: sessions_abandoned, _fatal, _killed).
+    """
 
     abandoned: int
     fatal: int

@@ -22,8 +22,10 @@ class SourceSlowError(Exception):
 
 
 class Termination(NamedTuple):
-    """What became of one session: `outcome` is `ended`, `still-there`, `not-found` (gone, or another one has its id
-    now), `not-allowed` or `spared`; `detail` says more, in one line."""
+    """What became of one session that was to be ended; `detail` says more, in one line.
+
+    `outcome` is `ended`, `still-there`, `not-found` (gone, or another one has its id now), `not-allowed` or `spared`.
+    """
 
     identity: Identity
     outcome: str
