@@ -97,7 +97,7 @@ class Life:
             self.longest_return = max(self.longest_return, silent + (at - since))
         if before.state not in (IDLE_IN_TRANSACTION, ABORTED):
             return
-        if silent >= threshold and self.spared is None and not (self.fetches or self.leads):
+        if silent >= threshold and (self.spared is None or self.is_pooled) and not (self.fetches or self.leads):
             self.long_pauses += 1
             self.returned_after = silent
         if session.transaction_at == before.transaction_at:
@@ -131,6 +131,11 @@ class Life:
         """Of the samples of its present transaction, the part in which it was idle: 0 to 1."""
         samples = self.idle_samples + self.working_samples
         return self.idle_samples / samples if samples else 0.0
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether a pooler holds it: then it is the pooler that lets it rest, and a client behind it that does not commit."""
+        return self.process is not None and self.process.pooler is not None
 
     @property
     def told(self) -> Detail | None:

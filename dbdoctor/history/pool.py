@@ -53,6 +53,13 @@ class PoolHistory:
         self.openings: deque[float] = deque(maxlen=_MOST_TIMES)
         self.closings: deque[float] = deque(maxlen=_MOST_TIMES)
 
+    @property
+    def is_one_process(self) -> bool:
+        """Whether all of it is known to be one process of the application, not a proxy that stands for many."""
+        return self.key.process is not None and not any(
+            life.process is not None and life.process.forwarder is not None for life in self.lives.values()
+        )
+
     def open(self, life: Life, *, while_watching: bool) -> None:
         """A session that was not there at the sample before."""
         self.lives[life.session.identity] = life

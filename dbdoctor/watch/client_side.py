@@ -40,7 +40,7 @@ class ClientSide:
         self._processes: LocalProcesses | None = None
         self._console: PgBouncerConsole | None = None
 
-    def enrich(self, snapshot: Snapshot) -> Snapshot:
+    def enrich(self, snapshot: Snapshot, *, thorough: bool = False) -> Snapshot:
         """The same snapshot, with processes, and with the clients behind PgBouncer if that stands between."""
         facts = self._facts()
         if facts is not None and facts.pooler is not None:
@@ -51,7 +51,7 @@ class ClientSide:
             from dbdoctor.watch.processes import LocalProcesses
 
             self._processes = LocalProcesses(self._own)
-        return self._processes.enrich(snapshot)
+        return self._processes.enrich(snapshot, thorough=thorough)
 
     def _passed_over(self, snapshot: Snapshot) -> Snapshot:
         own = self._own()

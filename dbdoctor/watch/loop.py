@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.leaks import Event
@@ -29,6 +29,14 @@ _SAME_START = 2.0
 _SINGLE_LOOK = 10.0
 # Our clock ran so much ahead of the time that passed for us (seconds): the computer slept.
 _SLEPT = 1.0
+
+
+class Enrich(Protocol):
+    """What adds to a snapshot without asking the server; on a `thorough` look it may take longer."""
+
+    def __call__(self, snapshot: Snapshot, /, *, thorough: bool) -> Snapshot:
+        """The same snapshot, with more."""
+        ...
 
 
 class Turn(NamedTuple):
@@ -65,7 +73,7 @@ class Loop:
         seconds: float | None,
         login_timeout: float,
         wanted: Callable[[Snapshot], Wanted],
-        enrich: Callable[[Snapshot], Snapshot] | None = None,
+        enrich: Enrich | None = None,
         stop: Stop | None = None,
     ) -> None:
         self.lost: str | None = None
@@ -155,7 +163,7 @@ class Loop:
         timeout = self._pace.timeout
         snapshot = self._source.look(timeout, thorough=thorough)
         if self._enrich is not None:
-            snapshot = self._enrich(snapshot)
+            snapshot = self._enrich(snapshot, thorough=thorough)
         wanted = self._wanted(snapshot)
         if not wanted:
             return snapshot, True

@@ -36,8 +36,12 @@ class Owners:
         # Who comes while a pass is under way gets the rest of it and a whole one.
         passes = 1 if self._files is None else 2
         wanted = set(inodes) - self._given_up
+        new = {inode for inode in wanted if inode and inode not in self._passes}
         self._passes = {inode: self._passes.get(inode, passes) for inode in wanted if inode}
         found: dict[int, int] = {}
+        if new and self._files is not None:
+            # Mostly it is a process that has sessions already; the pass under way may be far beyond it.
+            self._take_from(first, new, until, found)
         while self._passes and time.thread_time() < until:
             if self._files is None:
                 self._files = _open_files(_processes(first, last))
@@ -45,6 +49,14 @@ class Owners:
         if not self._passes:
             self._files = None
         return found
+
+    def _take_from(self, pids: Collection[int], new: set[int], until: float, found: dict[int, int]) -> None:
+        for pid, inode in _open_files(iter(sorted(pids))):
+            if inode in new and self._passes.pop(inode, None) is not None:
+                found[inode] = pid
+                new.discard(inode)
+            if not new or time.thread_time() >= until:
+                return
 
     def _take(self, files: Iterator[tuple[int, int]], found: dict[int, int]) -> None:
         for _ in range(_STRIDE):

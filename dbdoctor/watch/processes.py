@@ -17,8 +17,9 @@ from dbdoctor.watch.owners import Owners
 from dbdoctor.watch.process_facts import ProcessFacts
 from dbdoctor.watch.sockets import End, Table, place, read_table
 
-# CPU time (seconds) after which a look leaves the rest of its search to the next one.
+# CPU time (seconds) after which a look leaves the rest of its search to the next one; a thorough look takes more.
 _BUDGET = 0.03
+_THOROUGH_BUDGET = 0.3
 # Between two readings of the table of sockets lies this (seconds) at least, and so many times what a reading took.
 _LEAST_GAP, _GAP_PER_COST = 0.4, 25.0
 # So often (seconds) it is read again for statements that run, since only those can outlive their client.
@@ -58,10 +59,13 @@ class LocalProcesses:
         # In how many readings the connection of a session was dead.
         self._dead: dict[Identity, int] = {}
         self._read_at = self._not_before = -1e9
+        self._has_table = True
 
-    def enrich(self, snapshot: Snapshot) -> Snapshot:
-        """The same snapshot, with `processes` and `clients_gone`."""
-        until = time.thread_time() + self._budget
+    def enrich(self, snapshot: Snapshot, *, thorough: bool = False) -> Snapshot:
+        """The same snapshot, with `processes` and `clients_gone`; a `thorough` look searches to the end, if it can."""
+        until = time.thread_time() + (_THOROUGH_BUDGET if thorough else self._budget)
+        if thorough and self._has_table:
+            self._not_before = -1e9
         self._forget(snapshot.sessions)
         own = self._own()
         if own != self._last_own:
@@ -122,6 +126,7 @@ class LocalProcesses:
         began, cpu = time.monotonic(), time.thread_time()
         table = read_table(own.port)
         self._read_at, self._not_before = began, began + _ASK_AGAIN
+        self._has_table = table is not None
         if table is None:
             return False
         self._is_here = is_here = own.is_to_this_host(table)

@@ -16,7 +16,7 @@ import pytest
 
 from dbdoctor.model.snapshot import Snapshot, Wanted
 from dbdoctor.targets.parse import parse_dsn
-from dbdoctor.watch.loop import Loop, Turn
+from dbdoctor.watch.loop import Enrich, Loop, Turn
 from dbdoctor.watch.pace import Pace
 from dbdoctor.watch.postgresql_source import PostgresqlSource
 from dbdoctor.watch.source import SourceLostError
@@ -34,7 +34,7 @@ def looping(
     seconds: float | None,
     interval: float = 0.2,
     wanted: Callable[[Snapshot], Wanted] = lambda _: Wanted(),
-    enrich: Callable[[Snapshot], Snapshot] | None = None,
+    enrich: Enrich | None = None,
     stop: Stop | None = None,
     login_timeout: float = 2.0,
 ) -> Iterator[Loop]:
@@ -103,7 +103,7 @@ def test_what_is_found_here_is_there_before_it_asks(postgres: PostgresServer) ->
     marked = frozenset({1})
     asked: list[frozenset[int]] = []
 
-    def enrich(snapshot: Snapshot) -> Snapshot:
+    def enrich(snapshot: Snapshot, *, thorough: bool) -> Snapshot:
         return Snapshot(snapshot.at, snapshot.sessions, clients_gone=marked)
 
     def wanted(snapshot: Snapshot) -> Wanted:

@@ -26,4 +26,5 @@ def is_advancing_cursor(life: Life, now: float, too_long: float) -> bool:
 
 def is_exempt(life: Life, now: float, too_long: float) -> bool:
     """Whether its open transaction is not to be judged by its pauses."""
-    return life.spared is not None or life.leads or is_advancing_cursor(life, now, too_long)
+    spared = life.spared is not None and not life.is_pooled
+    return spared or life.leads or is_advancing_cursor(life, now, too_long)

@@ -48,7 +48,7 @@ def groups_passed_over(watched: Watched) -> Iterator[Passed]:
 
 
 def _verdict(pool: PoolHistory) -> Verdict | None:
-    known = pool.key.process is not None
+    known = pool.is_one_process
     fewest, kept = (_FEWEST, _FEWEST_KEPT) if known else (_FEWEST_UNKNOWN, _FEWEST_KEPT_UNKNOWN)
     if pool.swept and pool.most_passed_over >= fewest and pool.most_kept_births >= kept:
         return Verdict.LEAK

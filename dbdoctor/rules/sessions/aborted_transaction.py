@@ -38,7 +38,9 @@ def judge(watched: Watched) -> Iterator[Judged]:
             (
                 life
                 for life in group.in_transaction
-                if life.session.state == ABORTED and life.silence(now) >= watched.too_long and life.spared is None
+                if life.session.state == ABORTED
+                and life.silence(now) >= watched.too_long
+                and (life.spared is None or life.is_pooled)
             ),
             now,
         )

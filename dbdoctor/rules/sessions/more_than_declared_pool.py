@@ -37,7 +37,7 @@ def judge(watched: Watched) -> Iterator[Judged]:
     pools = [pool for pool in watched.history.pools.values() if _is_ours(pool.key, watched) and _lives(pool)]
     each = settings._replace(processes=None, replicas=None).most_connections
     assert each is not None
-    beyond = [pool for pool in pools if pool.key.process is not None and len(_lives(pool)) > each]
+    beyond = [pool for pool in pools if pool.is_one_process and len(_lives(pool)) > each]
     for pool in beyond:
         yield _found(_lives(pool), each, "one process", watched.history.display_key(pool.key), settings, watched)
     together = [life for pool in pools for life in _lives(pool)]
