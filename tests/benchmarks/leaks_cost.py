@@ -49,8 +49,10 @@ SETTLED_AFTER = 12.0
 
 
 @contextlib.contextmanager
-def many_sessions(sessions: int, part: str = "many-sessions", **more: object) -> Iterator[tuple[PostgresServer, str]]:
-    """A server with so many sessions of a few processes, and its DSN."""
+def many_sessions(
+    sessions: int, part: str = "many-sessions", **more: object
+) -> Iterator[tuple[PostgresServer, list[RunningProgram]]]:
+    """A server with so many sessions, and the few processes that have them."""
     try:
         with (
             PostgresServer("embedded", settings={"max_connections": sessions + 60, "log_connections": "off"}) as server,
@@ -62,7 +64,7 @@ def many_sessions(sessions: int, part: str = "many-sessions", **more: object) ->
                 stack.callback(holder.stop)
             for holder in holders:
                 assert holder.read_line(120) == "ready"
-            yield server, server.dsn()
+            yield server, holders
     finally:
         workspace().close()
 
@@ -159,11 +161,11 @@ def main() -> None:
     sessions, runs, ticks = (
         int(sys.argv[index]) if len(sys.argv) > index else default for index, default in ((1, 2000), (2, 15), (3, 30))
     )
-    with many_sessions(sessions) as (server, dsn):
+    with many_sessions(sessions) as (server, _):
         count = server.execute("select count(*) from pg_stat_activity where backend_type = 'client backend'")[0][0]
         print(f"{count - 1} sessions", flush=True)
-        compare(dsn, runs)
-        tick(dsn, ticks)
+        compare(server.dsn(), runs)
+        tick(server.dsn(), ticks)
 
 
 if __name__ == "__main__":

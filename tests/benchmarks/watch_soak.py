@@ -20,6 +20,7 @@ from pathlib import Path
 from dbdoctor.model.session import Detail, Identity, Session
 from dbdoctor.model.snapshot import Snapshot
 from tests.benchmarks.leaks_cost import many_sessions, watching
+from tests.leaks.fleet import RunningProgram
 from tests.servers.postgresql import PostgresServer
 
 ALLOWED_GROWTH = 5.0
@@ -118,7 +119,7 @@ class Stretched:
         )
 
 
-def compressed(server: PostgresServer, minutes: float) -> None:
+def compressed(server: PostgresServer, holders: Sequence[RunningProgram], minutes: float) -> None:
     """As fast as it goes."""
     from dbdoctor.history import History
     from dbdoctor.model.leaks import LeaksReport, WatchOptions
@@ -137,6 +138,8 @@ def compressed(server: PostgresServer, minutes: float) -> None:
     known: set[Identity] = set()
     wrote, opened, started = 0, 0, time.monotonic()
     for tick in range(int(minutes * 60) + 1):
+        for holder in holders:
+            holder.go()
         looked = source.look(10.0, thorough=tick % 10 == 0)
         stretched.looked(looked.at)
         wanted = history.wanted(stretched.snapshot(looked))
@@ -170,11 +173,11 @@ def main() -> None:
     parser.add_argument("--terminal", action="store_true", help="with its screen, on a pseudo-terminal")
     parser.add_argument("--compressed", action="store_true", help="as fast as it goes, in this process")
     arguments = parser.parse_args()
-    pause = 0.005 if arguments.compressed else 0.5
-    coming_and_going = {"pause": pause, "applications": arguments.applications}
-    with many_sessions(arguments.sessions, "sessions-that-come-and-go", **coming_and_going) as (server, _):
+    pace = {"awaits_go": 1} if arguments.compressed else {"pause": 0.5}
+    coming_and_going = {**pace, "applications": arguments.applications}
+    with many_sessions(arguments.sessions, "sessions-that-come-and-go", **coming_and_going) as (server, holders):
         if arguments.compressed:
-            compressed(server, arguments.minutes)
+            compressed(server, holders, arguments.minutes)
         else:
             soak(server, arguments.minutes, terminal=arguments.terminal)
 

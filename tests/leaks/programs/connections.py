@@ -115,7 +115,10 @@ def many_sessions(host: Host) -> None:
 
 @part
 def sessions_that_come_and_go(host: Host) -> None:
-    """`PROGRAM_SESSIONS` in `PROGRAM_APPLICATIONS`; each `PROGRAM_PAUSE` seconds one closes and another opens."""
+    """`PROGRAM_SESSIONS` in `PROGRAM_APPLICATIONS`; each `PROGRAM_PAUSE` seconds one closes and another opens.
+
+    Without `PROGRAM_PAUSE`, two do at each line `go`.
+    """
     import psycopg2
 
     applications = int(os.environ["PROGRAM_APPLICATIONS"])
@@ -131,8 +134,12 @@ def sessions_that_come_and_go(host: Host) -> None:
     for number in range(int(os.environ["PROGRAM_SESSIONS"])):
         open_one(number)
     host.ready()
+    pause = os.environ.get("PROGRAM_PAUSE")
     while True:
-        number += 1
-        host.kept.pop(host.random.randrange(len(host.kept))).close()
-        open_one(number)
-        host.sleep(float(os.environ["PROGRAM_PAUSE"]))
+        if pause is None:
+            host.await_go(again=True)
+        for _ in range(2 if pause is None else 1):
+            number += 1
+            host.kept.pop(host.random.randrange(len(host.kept))).close()
+            open_one(number)
+        host.sleep(float(pause or 0))

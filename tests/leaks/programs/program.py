@@ -138,9 +138,11 @@ class Host:
         """Says that the behaviour is reached."""
         print("ready", flush=True)
 
-    def await_go(self) -> None:
-        """Returns when the course of the behaviour shall begin."""
+    def await_go(self, *, again: bool = False) -> None:
+        """Returns when the course of the behaviour shall begin; with `again`, the next call waits for the next `go`."""
         self._go.wait()
+        if again:
+            self._go.clear()
 
     def sleep(self, least: float, most: float | None = None) -> None:
         """For `least` seconds, or for a time between the two."""
