@@ -85,11 +85,11 @@ def cost(argv: list[str], codes: tuple[int, ...] = (0,)) -> tuple[float, float]:
 
 def compare(dsn: str, runs: int) -> None:
     """One-shot beside its peer."""
-    from dbdoctor.databases.postgresql_sessions import LOOK
+    from dbdoctor.databases.postgresql_sessions import look_question
 
     with tempfile.TemporaryDirectory() as directory:
         bare = Path(directory, "bare.py")
-        bare.write_text(BARE.format(look=LOOK))
+        bare.write_text(BARE.format(look=look_question()))
         commands = [[sys.executable, str(bare), dsn], [*dbdoctor(), "--no-config", dsn, "--for", "0", "--json"]]
         for argv in commands:
             cost(argv, (0, 1))
