@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbdoctor.cli import options
@@ -59,7 +58,7 @@ class Judged:
 
         assert self.facts is not None
         report = judge_leaks(self.history, self.target, self.facts, with_sessions=with_sessions)
-        return replace(report, notes=(*report.notes, *notes)) if notes else report
+        return report._replace(notes=(*report.notes, *notes)) if notes else report
 
 
 class Answer:

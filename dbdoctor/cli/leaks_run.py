@@ -6,7 +6,6 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -182,7 +181,7 @@ class LiveRun:
         if self._recorder and self._recorder.failed:
             notes.append(self._recorder.failed)
         report = self._judged.report(with_sessions=asked.sessions or asked.terminates, notes=notes)
-        shown = report if asked.sessions else replace(report, sessions=())
+        shown = report if asked.sessions else report._replace(sessions=())
         if not asked.terminates:
             self._answer.print(shown)
             return self._answer.exit_code(report)

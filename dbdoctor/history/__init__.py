@@ -19,7 +19,7 @@ from dbdoctor.history.series import Series
 from dbdoctor.history.spared import why_spared
 from dbdoctor.model.leaks import GROUP_BY, GroupKey, Observed, WatchOptions
 from dbdoctor.model.server import Missing, Slots
-from dbdoctor.model.session import ABORTED, IDLE, IDLE_IN_TRANSACTION, ClientProcess, Identity, Session, Waiter
+from dbdoctor.model.session import ABORTED, CLIENT, IDLE, IDLE_IN_TRANSACTION, ClientProcess, Identity, Session, Waiter
 from dbdoctor.model.snapshot import EndedSessions, Gap, PreparedTransaction, ReplicationSlot, Snapshot, Wanted
 
 __all__ = ["History", "Life", "PoolHistory"]
@@ -57,6 +57,9 @@ class History:
         self.hidden = 0
         self.series: dict[GroupKey, Series] = {}
         self.counts: dict[GroupKey, deque[tuple[float, int]]] = {}
+        # So that thousands of sessions of one application share them; emptied with the pools that nobody is in.
+        self._keys: dict[tuple[str | None, str | None, str | None, str | None, int | None], GroupKey] = {}
+        self._spared: dict[tuple[str | None, str | None], str | None] = {}
         self._watching_since = 0.0
         self._after_gap = True
 
@@ -135,13 +138,21 @@ class History:
         self._attach(snapshot)
 
     def _begin(self, session: Session, snapshot: Snapshot) -> Life:
-        life = Life(session, snapshot.at)
-        life.process = snapshot.processes.get(session.id)
-        life.spared = why_spared(session, life.process)
-        pid = life.process.pid if life.process is not None else session.process
-        life.key = GroupKey(session.application, session.user, session.database, session.client, pid)
-        self.lives[session.identity] = life
+        process = snapshot.processes.get(session.id)
+        pid = process.pid if process is not None else session.process
+        whose = (session.application, session.user, session.database, session.client, pid)
+        key = self._keys.get(whose)
+        if key is None:
+            key = self._keys[whose] = GroupKey(*whose)
+        spared = why_spared(session, process) if process or session.kind != CLIENT else self._why_spared(session)
+        life = self.lives[(session.id, session.started_at)] = Life(session, snapshot.at, key, process, spared)
         return life
+
+    def _why_spared(self, session: Session) -> str | None:
+        whose = (session.application, session.user)
+        if whose not in self._spared:
+            self._spared[whose] = why_spared(session, None)
+        return self._spared[whose]
 
     def _pool_of(self, life: Life) -> PoolHistory:
         pool = self.pools.get(life.key)
@@ -214,6 +225,8 @@ class History:
             return
         for key in old:
             del self.pools[key]
+            self._keys.pop(key, None)
+        self._spared.clear()
         alive = {self.display_key(key) for key in self.pools}
         for shown in [shown for shown in self.series if shown not in alive]:
             del self.series[shown]
@@ -265,8 +278,7 @@ class History:
             pools.setdefault(key, []).append(session)
         for sessions in pools.values():
             if len(sessions) >= 3:
-                chosen = set(passed_over(sessions, snapshot.at, 0.0)[:_MOST_ASKED])
-                yield from (session for session in sessions if session.identity in chosen)
+                yield from (sessions[place] for place in passed_over(sessions, snapshot.at, 0.0)[:_MOST_ASKED])
 
     def _ask_prepared(self, snapshot: Snapshot, ids: list[int]) -> None:
         """A two-phase transaction belongs to no session; the one whose last statement prepared it is asked for it."""

@@ -14,6 +14,8 @@ from dbdoctor.model.session import (
     Session,
 )
 
+_NOBODY = GroupKey()
+
 
 class Life:
     """One session, from when we first saw it. Times are the server's clock, durations seconds.
@@ -27,51 +29,37 @@ class Life:
     the sum of its silences at the idle ones: half the mean pause, whatever the interval of sampling.
     """
 
-    __slots__ = (
-        "client_gone",
-        "detail",
-        "first_seen",
-        "hidden_since",
-        "idle_samples",
-        "key",
-        "long_pauses",
-        "longest_pause",
-        "longest_return",
-        "moves",
-        "pooled_client",
-        "process",
-        "returned_after",
-        "seen",
-        "session",
-        "silences",
-        "spared",
-        "transaction_at",
-        "uses",
-        "working_samples",
-    )
+    # What a session has only when something happened to it stands here once: most of two thousand rest.
+    uses = 0
+    longest_return = 0.0
+    long_pauses = 0
+    returned_after: float | None = None
+    client_gone = 0
+    detail: Detail | None = None
+    pooled_client: PooledClient | None = None
+    hidden_since: float | None = None
+    transaction_at: float | None = None
+    moves = 0
+    idle_samples = 0
+    working_samples = 0
+    longest_pause = 0.0
+    silences = 0.0
 
-    idle_samples: int
-    longest_pause: float
-    moves: int
-    silences: float
-    working_samples: int
-
-    def __init__(self, session: Session, at: float) -> None:
+    def __init__(
+        self,
+        session: Session,
+        at: float,
+        key: GroupKey = _NOBODY,
+        process: ClientProcess | None = None,
+        spared: str | None = None,
+    ) -> None:
         self.session = session
-        self.first_seen = at
-        self.seen = at
-        self.uses = 0
-        self.longest_return = 0.0
-        self.long_pauses = 0
-        self.returned_after: float | None = None
-        self.client_gone = 0
-        self.hidden_since = at if session.transaction_key else None
-        self.detail: Detail | None = None
-        self.process: ClientProcess | None = None
-        self.pooled_client: PooledClient | None = None
-        self.spared: str | None = None
-        self.key = GroupKey()
-        self._begin_transaction(session)
+        self.first_seen = self.seen = at
+        self.key = key
+        self.process = process
+        self.spared = spared
+        if session.transaction_key:
+            self.hidden_since = at
         if session.transaction_at is not None:
             self._sample(session, at)
 

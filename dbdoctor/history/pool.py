@@ -90,21 +90,19 @@ class PoolHistory:
         lives = self.lives.values()
         busy = 0
         for life in lives:
-            if life.busy:
+            if life.session.state != IDLE and life.busy:
                 busy += 1
-            if life.uses and life.longest_return > self.longest_return:
-                self.longest_return = life.longest_return
+            self.longest_return = max(self.longest_return, life.longest_return)
         self.most_busy = max(self.most_busy, busy)
         least = max(_SHORTEST_SILENCE, _BEYOND_RETURNS * self.longest_return)
-        chosen = set(passed_over((life.session for life in lives if life.spared is None), at, least))
-        self.passed_over = [life for life in lives if life.session.identity in chosen] if chosen else []
-        self.kept_births = sum(
-            1
-            for life in lives
-            if life.session.started_at is not None and first_at < life.session.started_at <= at - _KEPT_AFTER
-        )
+        judged = [life for life in lives if life.spared is None]
+        self.passed_over = [judged[place] for place in passed_over([life.session for life in judged], at, least)]
         self.most_passed_over = max(self.most_passed_over, len(self.passed_over))
-        self.most_kept_births = max(self.most_kept_births, self.kept_births)
+        if self.opened:
+            # Living sessions whose start the server told, so those that a gap hid from us count as well.
+            starts = [life.session.started_at for life in lives]
+            self.kept_births = sum(1 for start in starts if start is not None and first_at < start <= at - _KEPT_AFTER)
+            self.most_kept_births = max(self.most_kept_births, self.kept_births)
 
     def _remember(self, life: Life) -> None:
         self.longest_return = max(self.longest_return, life.longest_return)
@@ -119,24 +117,23 @@ def _are_of_all_ages(silences: Sequence[float]) -> bool:
     return max(silences) - min(silences) >= max(silences) / 2
 
 
-def passed_over(sessions: Iterable[Session], now: float, least: float) -> list[Identity]:
-    """The idle sessions, silent for `least` seconds, that a pool would have given out instead of opening another.
+def passed_over(sessions: Sequence[Session], now: float, least: float) -> list[int]:
+    """The places of idle sessions, silent for `least` seconds, that a pool would have given out instead of opening another.
 
     A pool opens a session only when none is free. So one that was idle when a further session of the same pool began, and
     that still is, was not free: somebody holds it, or its pool was forgotten. What began and ended again in between
     proves nothing (a connection made without a pool), so only sessions that are still there and were kept count.
     """
-    seen = [session for session in sessions if session.changed_at is not None and session.started_at is not None]
-    starts = sorted(
-        session.started_at for session in seen if session.started_at and session.started_at <= now - _KEPT_AFTER
-    )
+    starts = sorted([session.started_at for session in sessions if session.started_at is not None])
+    del starts[bisect_right(starts, now - _KEPT_AFTER) :]
+    if not starts:
+        return []
+    # Idle since before the last of these began, and silent for long enough.
+    latest = min(starts[-1] - _SAME_MOMENT, now - least)
     return [
-        session.identity
-        for session in seen
-        if session.state == IDLE
-        and session.changed_at is not None
-        and now - session.changed_at >= least
-        and bisect_right(starts, session.changed_at + _SAME_MOMENT) < len(starts)
+        place
+        for place, session in enumerate(sessions)
+        if session.state == IDLE and session.changed_at is not None and session.changed_at <= latest
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -70,8 +69,7 @@ class Forecast(NamedTuple):
     by: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionReport:
+class SessionReport(NamedTuple):
     """One session, for `--sessions` and for the rows of evidence. Durations are seconds at the last sample.
 
     `verdict` is its own; `reason` a short phrase ("idle in transaction for 92 s", "listens").
@@ -88,8 +86,7 @@ class SessionReport:
     pooled_client: PooledClient | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GroupReport:
+class GroupReport(NamedTuple):
     """One group. `counts` is how many sessions it had, oldest first, at most 60 values, evenly spread; None marks a gap.
 
     `reasons` are short phrases, the worst first ("3 idle in transaction for up to 92 s"). `opened` and `closed` count
@@ -136,8 +133,7 @@ class Observed(NamedTuple):
         return self.until - self.since
 
 
-@dataclass(frozen=True, slots=True)
-class LeaksReport:
+class LeaksReport(NamedTuple):
     """The whole answer. `groups` worst first; `sessions` only when asked for; `returned` are suspects that came back."""
 
     target: str

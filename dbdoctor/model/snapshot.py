@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from dbdoctor.model.server import Missing, Slots
 from dbdoctor.model.session import ClientProcess, Detail, PooledClient, Session, Waiter
+
+_NONE: Mapping[int, Any] = MappingProxyType({})
 
 
 class PreparedTransaction(NamedTuple):
@@ -40,8 +42,7 @@ class EndedSessions(NamedTuple):
     killed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """All sessions at `at` (server's clock, Unix seconds), our own left out; `took` seconds to read.
 
     `details` by session id, for those that were asked for. `prepared`, `replication_slots` and `ended` are asked for
@@ -51,14 +52,14 @@ class Snapshot:
     at: float
     sessions: tuple[Session, ...]
     slots: Slots | None = None
-    details: Mapping[int, Detail] = field(default_factory=dict)
+    details: Mapping[int, Detail] = _NONE
     waiters: tuple[Waiter, ...] = ()
     prepared: tuple[PreparedTransaction, ...] | None = None
     replication_slots: tuple[ReplicationSlot, ...] | None = None
     ended: EndedSessions | None = None
-    processes: Mapping[int, ClientProcess] = field(default_factory=dict)
+    processes: Mapping[int, ClientProcess] = _NONE
     clients_gone: frozenset[int] = frozenset()
-    pooled_clients: Mapping[int, PooledClient] = field(default_factory=dict)
+    pooled_clients: Mapping[int, PooledClient] = _NONE
     missing: tuple[Missing, ...] = ()
     took: float = 0.0
 

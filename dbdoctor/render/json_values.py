@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ def finding_object(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity.value,
         "title": finding.title,
         "group": dict(finding.group) if finding.group else None,
-        "sessions": [_session(session) for session in finding.sessions],
+        "sessions": finding_sessions(finding),
         "evidence": dict(finding.evidence),
         "why": finding.why,
         "fix": finding.fix,
@@ -30,9 +31,13 @@ def finding_object(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _session(session: Mapping[str, Any]) -> dict[str, Any]:
-    started = session.get("started_at")
-    return {**session, "started_at": time_text(started) if isinstance(started, (int, float)) else started}
+def finding_sessions(finding: Finding) -> list[dict[str, Any]]:
+    """`{"id", "started_at"}` of each session that a finding is about."""
+    return [
+        {**session, "started_at": time_text(started) if isinstance(started, (int, float)) else started}
+        for session in finding.sessions
+        for started in (session.get("started_at"),)
+    ]
 
 
 def cleaned(value: Any, key: str = "") -> Any:
@@ -79,6 +84,15 @@ def time_text(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+        whole = round(seconds, 6)
+        second, fraction = _second(int(whole // 1)), whole % 1
     except (OverflowError, ValueError, OSError):
         return None
+    micros = f".{round(fraction * 1_000_000):06d}" if fraction else ""
+    return f"{second}{micros}Z"
+
+
+@functools.lru_cache(maxsize=64)
+def _second(whole: int) -> str:
+    """Thousands of sessions started within a few seconds, and a calendar is slow."""
+    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")

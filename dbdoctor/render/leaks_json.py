@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -13,6 +14,7 @@ from dbdoctor.model.session import ClientProcess, Identity, PooledClient
 from dbdoctor.render.json_values import (
     cleaned,
     finding_object,
+    finding_sessions,
     number,
     skipped_object,
     slots_object,
@@ -133,7 +135,9 @@ def _group(group: GroupReport) -> dict[str, Any]:
 
 def _finding(finding: Finding) -> dict[str, Any]:
     """As everywhere, with its group's process as the groups have it."""
-    found: dict[str, Any] = cleaned(finding_object(finding))
+    # Thousands of ids and times, which are ours and need no cleaning, beside a few texts that do.
+    found: dict[str, Any] = cleaned(finding_object(dataclasses.replace(finding, sessions=())))
+    found["sessions"] = finding_sessions(finding)
     if found["group"] and isinstance(found["group"].get("process"), int):
         found["group"]["process"] = _process(None, found["group"]["process"])
     return found

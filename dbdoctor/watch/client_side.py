@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -54,12 +53,13 @@ class ClientSide:
         return self._processes.enrich(snapshot, thorough=thorough)
 
     def _passed_over(self, snapshot: Snapshot) -> Snapshot:
-        own = self._own()
-        if own is None or not own.is_seen_as_it_is:
+        facts = self._facts()
+        seen_from = str(facts.extra.get("client_address") or "") if facts is not None else ""
+        if not any(session.client == seen_from for session in snapshot.sessions):
             return snapshot
         reason = f"not looked for in a single look at {len(snapshot.sessions):,} sessions; a watch (`--for 10s`) does"
         missing = Missing("the client processes on this host", reason)
-        return dataclasses.replace(snapshot, missing=(*snapshot.missing, missing))
+        return snapshot._replace(missing=(*snapshot.missing, missing))
 
     def _behind(self, pooler: Pooler, snapshot: Snapshot) -> Snapshot:
         from dbdoctor.watch.pgbouncer import PgBouncerConsole, has_console

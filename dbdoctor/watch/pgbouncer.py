@@ -7,9 +7,9 @@ Columns by name, since versions differ (PgBouncer 1.5 to 1.25, https://www.pgbou
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from dbdoctor.model.secret import redact
@@ -39,7 +39,7 @@ class PgBouncerConsole:
     """
 
     def __init__(self, target: Target) -> None:
-        self._target = dataclasses.replace(target, database="pgbouncer")
+        self._target = replace(target, database="pgbouncer")
         self._session: login.LoggedIn | None = None
         self._missing: Missing | None = None
         self._not_before = -1e9
@@ -51,11 +51,9 @@ class PgBouncerConsole:
         if self._missing is None and settled and time.monotonic() >= self._not_before:
             self._read(settled)
         if self._missing is not None:
-            return dataclasses.replace(snapshot, missing=(*snapshot.missing, self._missing))
+            return snapshot._replace(missing=(*snapshot.missing, self._missing))
         known = {session.id: self._clients.get(_key(session)) for session in settled}
-        return dataclasses.replace(
-            snapshot, pooled_clients={id_: client for id_, client in known.items() if client is not None}
-        )
+        return snapshot._replace(pooled_clients={id_: client for id_, client in known.items() if client is not None})
 
     def close(self) -> None:
         """Log out; never raises."""

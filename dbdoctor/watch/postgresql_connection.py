@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dbdoctor.databases import postgresql as product
 from dbdoctor.databases.postgresql_sessions import Row
@@ -16,16 +16,14 @@ from dbdoctor.databases.postgresql_text import first_line, message
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.secret import redact
 from dbdoctor.model.server import ServerFacts
-from dbdoctor.model.stage import Failure, StageName
 from dbdoctor.model.target import Target
 from dbdoctor.probe import login
 from dbdoctor.probe.deadline import Deadline, DeadlinePassedError
-from dbdoctor.probe.events import StageLog
-from dbdoctor.probe.failures import find
-from dbdoctor.probe.reach import reach, values_of
-from dbdoctor.probe.refusal import name_refusal
 from dbdoctor.probe.resolve import Address, needs_resolver, resolve_all
 from dbdoctor.watch.source import SourceLostError, SourceSlowError
+
+if TYPE_CHECKING:
+    from dbdoctor.model.stage import Failure
 
 # Timeouts of the statement and of a lock: the server gave up by itself, and the connection is as good as before.
 _SLOW = frozenset({"57014", "55P03"})
@@ -56,9 +54,13 @@ class PostgresqlConnection:
         try:
             self._session = login.log_in(self.target, addresses, deadline)
         except DeadlinePassedError:
+            from dbdoctor.model.stage import Failure, StageName
+
             code = Failure("login-stalled", StageName.LOGIN, values={"seconds": format_duration(deadline.seconds)})
             raise SourceLostError(self._title(code, addresses[0])) from None
         except login.LoginFailedError as error:
+            from dbdoctor.probe.refusal import name_refusal
+
             failure, said = name_refusal(str(error), self.target)
             words = self._title(failure, addresses[0]) if said else first_line(str(error))
             if failure.code == "login-refused" and failure.cause:
@@ -139,6 +141,9 @@ class PostgresqlConnection:
             addresses = resolve_all(self.target.endpoints, deadline)[0].addresses
             if addresses:
                 return list(addresses)
+        from dbdoctor.probe.events import StageLog
+        from dbdoctor.probe.reach import reach
+
         reached = reach(self.target, deadline, StageLog(lambda _event: None))
         for attempt in reached.attempts:
             if attempt.socket:
@@ -148,6 +153,11 @@ class PostgresqlConnection:
         return [attempt.address for attempt in reached.attempts]
 
     def _title(self, failure: Failure, address: Address | None) -> str:
+        from dataclasses import replace
+
+        from dbdoctor.probe.failures import find
+        from dbdoctor.probe.reach import values_of
+
         values = {"user": self.target.user, "database": self.target.database}
         where = values_of(address) if address else {}
         return redact(find(replace(failure, values={**values, **where, **failure.values})).title)

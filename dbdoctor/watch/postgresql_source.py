@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbdoctor.databases import postgresql_beside as beside
@@ -25,7 +24,6 @@ from dbdoctor.model.snapshot import Snapshot
 from dbdoctor.model.target import Target
 from dbdoctor.probe.deadline import Deadline
 from dbdoctor.watch.postgresql_connection import PostgresqlConnection, RefusedError
-from dbdoctor.watch.postgresql_ending import Ending
 from dbdoctor.watch.source import SourceLostError, SourceSlowError, Termination, Wanted
 
 if TYPE_CHECKING:
@@ -106,10 +104,12 @@ class PostgresqlSource:
         waiters = self._waiters(snapshot, deadline) if wanted.blocking else snapshot.waiters
         missing = tuple(dict.fromkeys((*snapshot.missing, *self._missing_parts())))
         took = snapshot.took + time.monotonic() - started
-        return replace(snapshot, details={**snapshot.details, **found}, waiters=waiters, missing=missing, took=took)
+        return snapshot._replace(details={**snapshot.details, **found}, waiters=waiters, missing=missing, took=took)
 
     def terminate(self, identities: Sequence[Identity], seconds: float) -> list[Termination]:
         """End these sessions of clients, each by a statement that checks who it is; wait until they are gone."""
+        from dbdoctor.watch.postgresql_ending import Ending
+
         return Ending(self._connection, self._user).end(identities, Deadline.after(seconds))
 
     def superusers(self, seconds: float) -> frozenset[str]:

@@ -6,7 +6,6 @@ That both mean the same place must be proven first (`own_connection`).
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -76,7 +75,7 @@ class LocalProcesses:
                 self._search(snapshot.sessions, until)
         gone = frozenset(id_ for (id_, _), readings in self._dead.items() if readings >= _DEAD_READINGS)
         processes = {identity[0]: process for identity, process in self._processes.items()}
-        return dataclasses.replace(snapshot, processes=processes, clients_gone=gone)
+        return snapshot._replace(processes=processes, clients_gone=gone)
 
     def _begin(self, own: OwnConnection | None) -> None:
         """Another connection than before: what could not be proven over the last one perhaps can be now."""

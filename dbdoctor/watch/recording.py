@@ -119,11 +119,8 @@ class Encoder:
         return rows
 
     def _without_secrets(self, snapshot: Snapshot) -> Snapshot:
-        from dataclasses import replace
-
         mask = self._mask
-        return replace(
-            snapshot,
+        return snapshot._replace(
             sessions=tuple([self._masked(session) for session in snapshot.sessions]),
             details={id_: self._detail(detail) for id_, detail in snapshot.details.items()},
             processes={

@@ -14,13 +14,13 @@ import argparse
 import bisect
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from dbdoctor.model.session import Detail, Identity, Session
 from dbdoctor.model.snapshot import Snapshot
 from tests.benchmarks.leaks_cost import many_sessions, watching
 from tests.leaks.fleet import RunningProgram
+from tests.replacing import replace
 from tests.servers.postgresql import PostgresServer
 
 ALLOWED_GROWTH = 5.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +19,7 @@ from dbdoctor.model.leaks import (
 )
 from dbdoctor.model.server import ServerFacts, Slots
 from dbdoctor.model.session import ClientProcess, Detail, Session
+from tests.replacing import replace
 
 NOW = datetime(2026, 1, 15, 14, 3, 22, tzinfo=UTC).timestamp()
 FACTS = ServerFacts("PostgreSQL", "18.4", 180004, uptime=792000.0, is_standby=False, hidden_sessions=0)

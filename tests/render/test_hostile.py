@@ -36,7 +36,7 @@ DRAWN: dict[str, Callable[[LeaksReport, int, bool], list[str]]] = {"text": as_te
 def with_name(field: str, name: str) -> LeaksReport:
     key = GroupKey(**{**LEAK.key._asdict(), field: name})
     listed = (session(), session(4712, Verdict.OK, reason="listens", **{field: name}))
-    return report(groups=(GROUPS[1], replace(LEAK, key=key), *GROUPS[2:]), sessions=listed)
+    return report(groups=(GROUPS[1], LEAK._replace(key=key), *GROUPS[2:]), sessions=listed)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -79,7 +79,7 @@ def test_nothing_that_others_wrote_reaches_the_terminal_as_it_is(drawn: str, nam
         target=f"postgresql://{text}",
         observed=Observed(NOW - 24, NOW, 13, 2.0, (Gap(NOW - 9, NOW - 5, text),)),
         forecast=Forecast(60.0, 50.0, 70.0, (text,)),
-        groups=(replace(LEAK, reasons=(text, text), spared=text, process=ClientProcess(1, text, pooler=None)),),
+        groups=(LEAK._replace(reasons=(text, text), spared=text, process=ClientProcess(1, text, pooler=None)),),
         findings=(replace(IDLE_FINDING, title=text, why=text, fix=text, rows=(text,)),),
         skipped=(Skipped("rule", text, text),),
         sessions=(session(reason=text, detail=Detail(NOW, text), process=ClientProcess(1, text)),),

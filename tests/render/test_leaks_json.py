@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 
 from dbdoctor.model.leaks import Event, Forecast, GroupKey, Observed, Trend, Verdict
 from dbdoctor.model.session import ClientProcess, PooledClient
@@ -12,6 +11,7 @@ from dbdoctor.model.snapshot import Gap
 from dbdoctor.render.leaks_json import event_json, leaks_json, leaks_object
 from tests.render.hostile import HOSTILE, harmful
 from tests.render.reports import EVENTS, IDLE_FINDING, LEAK, NOW, SKIPPED, group, healthy, many, report, session
+from tests.replacing import replace
 
 
 def test_the_whole_object() -> None:
@@ -87,7 +87,7 @@ def test_the_whole_object() -> None:
 
 
 def test_what_is_not_known_is_null() -> None:
-    nothing = replace(group(), trend=None, longest_idle=None)
+    nothing = group()._replace(trend=None, longest_idle=None)
     found = leaks_object(healthy(groups=(nothing,), slots=None, facts=None, observed=Observed(NOW, NOW, 1, 0.0)))
     assert found["slots"] is None
     assert found["server"] is None
@@ -99,7 +99,7 @@ def test_what_is_not_known_is_null() -> None:
 
 
 def test_numbers_that_are_none_do_not_break_the_json() -> None:
-    odd = replace(group(), trend=Trend(float("nan"), float("-inf"), float("inf"), 0.0))
+    odd = group()._replace(trend=Trend(float("nan"), float("-inf"), float("inf"), 0.0))
     found = json.loads(leaks_json(report(groups=(odd,))), parse_constant=lambda name: 1 / 0)
     assert found["groups"][0]["growth_high"] is None
 
@@ -122,13 +122,13 @@ def test_sessions_only_when_there_are_some_and_statements_only_on_request() -> N
 def test_a_process_known_by_its_number_alone() -> None:
     found = leaks_object(report(groups=(group(process=812),)))
     assert found["groups"][0]["process"] == {"pid": 812, "command": None, "pooler": None}
-    named = replace(group(process=812), process=ClientProcess(812, "python app.py"))
+    named = group(process=812)._replace(process=ClientProcess(812, "python app.py"))
     assert leaks_object(report(groups=(named,)))["groups"][0]["process"]["command"] == "python app.py"
 
 
 def test_a_finding_names_its_group_as_the_groups_are_named() -> None:
     key = GroupKey("web", "app", "shop", "127.0.0.1", 812)
-    made = report(findings=(replace(IDLE_FINDING, group=key._asdict()),), groups=(replace(LEAK, key=key),))
+    made = report(findings=(replace(IDLE_FINDING, group=key._asdict()),), groups=(LEAK._replace(key=key),))
     found = leaks_object(made)
     (finding,), (named,) = found["findings"], found["groups"]
     assert finding["group"] == {name: named[name] for name in GroupKey._fields}
@@ -153,7 +153,7 @@ def test_hostile_names_are_harmless_and_bounded() -> None:
     for name in HOSTILE.values():
         made = report(
             target=name,
-            groups=(replace(group(name, user=name, database=name, client=name), reasons=(name,), spared=name),),
+            groups=(group(name, user=name, database=name, client=name)._replace(reasons=(name,), spared=name),),
             sessions=(session(application=name, process=ClientProcess(1, name), reason=name),),
             notes=(name,),
         )

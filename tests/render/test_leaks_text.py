@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +29,7 @@ from tests.render.reports import (
     report,
     session,
 )
+from tests.replacing import replace
 
 PLAIN = Style(colour=False, width=80, terminal=True)
 PIPE = PLAIN._replace(terminal=False)
@@ -190,10 +190,10 @@ def test_the_process_behind_a_group() -> None:
 def test_growth_is_shown_with_its_range_and_only_where_it_is_one() -> None:
     shown = text(report())
     assert "+2.4 a minute (1.9 to 2.9), 10 opened, 0 closed" in shown
-    uncertain = replace(LEAK, trend=Trend(0.4, -0.5, 1.3, 24.0), opened=0)
+    uncertain = LEAK._replace(trend=Trend(0.4, -0.5, 1.3, 24.0), opened=0)
     row = next(line for line in text(report(groups=(uncertain,))).splitlines() if line.startswith("LEAK"))
     assert "~0" in row
-    shrinking = replace(LEAK, trend=Trend(-2.0, -3.0, -1.0, 24.0))
+    shrinking = LEAK._replace(trend=Trend(-2.0, -3.0, -1.0, 24.0))
     assert "-2 a minute (-3 to -1)" in text(report(groups=(shrinking,)))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from dbdoctor.model.finding import Finding, Severity
 from dbdoctor.model.leaks import Forecast, GroupKey, GroupReport, LeaksReport, Observed, Verdict
 from dbdoctor.model.server import Slots
 from dbdoctor.watch.events import events_between
+from tests.replacing import replace
 
 KEY = GroupKey("api", "app", "shop")
 GROUP = GroupReport(KEY, sessions=3, active=0, idle=2, idle_in_transaction=1, hidden=0, verdict=Verdict.SUSPECT)
