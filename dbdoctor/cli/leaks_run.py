@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from dbdoctor.watch.recorder import Recorder
 
 _DEFAULT_LOGIN_TIMEOUT = 5.0
+# While watching, garbage is looked for after so many new objects, as Python does by itself: memory stays flat.
+_COLLECT_AFTER = 700
 
 
 def leaks_of_target(selection: Selection, asked: LeaksOptions, manner: Manner, login_timeout: float | None) -> int:
@@ -129,6 +131,7 @@ class LiveRun:
         return ExitCode.CANNOT_LOOK if loop.lost and self._asked.seconds is not None else code
 
     def _watch(self, loop: Loop, stop: Stop) -> None:
+        settled = False
         with contextlib.ExitStack() as stack:
             if self._asked.seconds is None:
                 from dbdoctor.cli.signals import end_on_signal
@@ -140,6 +143,9 @@ class LiveRun:
             for turn in loop.turns():
                 events = [*turn.events, *self._record(turn)]
                 self._judged.take(turn)
+                if not settled and self._asked.seconds is None:
+                    settled = True
+                    _settle_memory()
                 if view is not None and not self._show(view, turn, events):
                     return
 
@@ -224,3 +230,12 @@ def _source(target: Target) -> PostgresqlSource:
     from dbdoctor.watch.postgresql_source import PostgresqlSource
 
     return PostgresqlSource(target)
+
+
+def _settle_memory() -> None:
+    """What has been made until now stays; among what is made from now on, garbage is looked for often."""
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 10, 10)

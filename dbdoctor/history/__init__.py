@@ -135,6 +135,8 @@ class History:
                 self._pool_of(life).open(life, while_watching=while_watching)
             else:
                 life.see(session, at, threshold)
+                if life.is_nameless and session.user is not None:
+                    self._rename(life, snapshot)
         self._attach(snapshot)
 
     def _begin(self, session: Session, snapshot: Snapshot) -> Life:
@@ -174,6 +176,15 @@ class History:
             process = snapshot.processes.get(session.id)
             if process is not None and life.process != process:
                 self._move(life, process)
+
+    def _rename(self, life: Life, snapshot: Snapshot) -> None:
+        """It was still logging in when we first saw it, and belonged to nobody."""
+        session = life.session
+        self.pools[life.key].lives.pop(session.identity, None)
+        life.key = life.key._replace(application=session.application, user=session.user, database=session.database)
+        life.spared = why_spared(session, life.process)
+        began = session.started_at or snapshot.at
+        self._pool_of(life).open(life, while_watching=began > self._watching_since)
 
     def _move(self, life: Life, process: ClientProcess) -> None:
         """Its process became known only now: it belongs to another pool than we thought."""

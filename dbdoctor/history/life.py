@@ -121,6 +121,11 @@ class Life:
         return self.idle_samples / samples if samples else 0.0
 
     @property
+    def is_nameless(self) -> bool:
+        """Whether its user was not known yet when it was put into a pool."""
+        return self.key.user is None and self.key.database is None
+
+    @property
     def is_pooled(self) -> bool:
         """Whether a pooler holds it: then it is the pooler that lets it rest, and a client behind it that does not commit."""
         return self.process is not None and self.process.pooler is not None

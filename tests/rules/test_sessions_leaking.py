@@ -398,6 +398,16 @@ def test_a_gap_is_not_a_drop_nor_growth():
     assert len(report.observed.gaps) == 1
 
 
+def test_a_session_seen_while_it_logs_in_gets_its_group_afterwards():
+    def at(now: float) -> list[Session]:
+        if now < 1:
+            return [session(1, user=None, database=None, application=None, state=ACTIVE, started_at=-0.1)]
+        return [in_transaction(1, since=0.5, started_at=-0.1)]
+
+    report = watch(at)
+    assert verdicts(report) == {"shop": "leak"}
+
+
 @pytest.mark.parametrize("word", GROUP_BY)
 def test_groups_are_made_by_the_words_asked_for(word):
     changed = {"process": 99} if word == "process" else {word: "other"}
