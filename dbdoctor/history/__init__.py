@@ -60,6 +60,7 @@ class History:
         # So that thousands of sessions of one application share them; emptied with the pools that nobody is in.
         self._keys: dict[tuple[str | None, str | None, str | None, str | None, int | None], GroupKey] = {}
         self._spared: dict[tuple[str | None, str | None], str | None] = {}
+        self._gone: frozenset[int] = frozenset()
         self._watching_since = 0.0
         self._after_gap = True
 
@@ -164,18 +165,30 @@ class History:
 
     def _attach(self, snapshot: Snapshot) -> None:
         """What was asked in addition goes to the lives it is about."""
-        if not (snapshot.details or snapshot.processes or snapshot.clients_gone or snapshot.pooled_clients):
+        if not (
+            snapshot.details or snapshot.processes or snapshot.clients_gone or snapshot.pooled_clients or self._gone
+        ):
             return
+        told = {*snapshot.details, *snapshot.processes, *snapshot.clients_gone, *snapshot.pooled_clients}
+        gone = self._gone - snapshot.clients_gone
         for session in snapshot.sessions:
-            life = self.lives[session.identity]
-            if (detail := snapshot.details.get(session.id)) is not None:
-                life.detail = detail
-            if (client := snapshot.pooled_clients.get(session.id)) is not None:
-                life.pooled_client = client
-            life.client_gone = life.client_gone + 1 if session.id in snapshot.clients_gone else 0
-            process = snapshot.processes.get(session.id)
-            if process is not None and life.process != process:
-                self._move(life, process)
+            number = session.id
+            if number in told:
+                self._tell(self.lives[session.identity], snapshot)
+            elif number in gone:
+                self.lives[session.identity].client_gone = 0
+        self._gone = snapshot.clients_gone
+
+    def _tell(self, life: Life, snapshot: Snapshot) -> None:
+        number = life.session.id
+        if (detail := snapshot.details.get(number)) is not None:
+            life.detail = detail
+        if (client := snapshot.pooled_clients.get(number)) is not None:
+            life.pooled_client = client
+        life.client_gone = life.client_gone + 1 if number in snapshot.clients_gone else 0
+        process = snapshot.processes.get(number)
+        if process is not None and life.process is not process and life.process != process:
+            self._move(life, process)
 
     def _rename(self, life: Life, snapshot: Snapshot) -> None:
         """It was still logging in when we first saw it, and belonged to nobody."""
@@ -281,12 +294,12 @@ class History:
             self._ask(session, ids)
 
     def _passed_over_at_first(self, snapshot: Snapshot) -> Iterable[Session]:
-        pools: dict[GroupKey, list[Session]] = {}
+        pools: dict[object, list[Session]] = {}
         for session in snapshot.sessions:
             process = snapshot.processes.get(session.id)
             pid = process.pid if process is not None else session.process
-            key = GroupKey(session.application, session.user, session.database, session.client, pid)
-            pools.setdefault(key, []).append(session)
+            whose = (session.application, session.user, session.database, session.client, pid)
+            pools.setdefault(whose, []).append(session)
         for sessions in pools.values():
             if len(sessions) >= 3:
                 yield from (sessions[place] for place in passed_over(sessions, snapshot.at, 0.0)[:_MOST_ASKED])

@@ -6,6 +6,7 @@ Drivers quote what they were given: libpq answers `missing "=" after "cret"` for
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
@@ -65,14 +66,21 @@ def redact(text: str, also: Iterable[str] = ()) -> str:
     stands alone: the `word` of `p@ss/word` must not turn every `password` into `pass***`, which would tell of it.
     """
     for secret in sorted({*_known, *also}, key=len, reverse=True):
-        for form in sorted(_forms(secret), key=len, reverse=True):
-            if len(form) >= _SHORTEST:
-                text = text.replace(form, MASK)
-            elif form:
-                text = _alone(form).sub(MASK, text)
-        for fragment in sorted(_fragments(secret), key=len, reverse=True):
-            text = _alone(fragment).sub(MASK, text)
+        for part, pattern in _parts(secret):
+            if pattern is not None:
+                text = pattern.sub(MASK, text)
+            elif part in text:
+                text = text.replace(part, MASK)
     return text
+
+
+@functools.lru_cache(maxsize=256)
+def _parts(secret: str) -> tuple[tuple[str, re.Pattern[str] | None], ...]:
+    """What to mask of a secret, the longest form first, then its fragments; with a pattern for what must stand alone."""
+    forms = [form for form in sorted(_forms(secret), key=len, reverse=True) if form]
+    fragments = sorted(_fragments(secret), key=len, reverse=True)
+    whole = [(form, None if len(form) >= _SHORTEST else _alone(form)) for form in forms]
+    return (*whole, *((fragment, _alone(fragment)) for fragment in fragments))
 
 
 def _alone(part: str) -> re.Pattern[str]:

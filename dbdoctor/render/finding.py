@@ -22,8 +22,9 @@ def finding_lines(finding: Finding, style: Style) -> Iterator[str]:
         return
     for row in finding.rows[:_MOST_ROWS]:
         yield fill(clean(row), style.width, "      ", "    ")
-    if len(finding.rows) > _MOST_ROWS:
-        yield f"    and {len(finding.rows) - _MOST_ROWS} more (--json has all)"
+    more = max(len(finding.rows), len(finding.sessions)) - min(len(finding.rows), _MOST_ROWS)
+    if finding.rows and more > 0:
+        yield f"    and {more} more (--json has all)"
     yield fill(clean(finding.why, 1000), style.width, "       ", "  why: ")
     yield fill(clean(finding.fix, 1000), style.width, "       ", "  fix: ")
     if finding.command:

@@ -14,6 +14,7 @@ from tests.servers.certificates import Certificates
 from tests.servers.haproxy import HAProxy
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgresql import PostgresServer
+from tests.servers.tds import TdsServer
 from tests.servers.wire import FakeServer, Handler
 from tests.servers.wire_faults import CATALOGUE
 
@@ -89,6 +90,17 @@ def start_haproxy() -> Iterator[Callable[..., HAProxy]]:
 
 
 @pytest.fixture
+def start_tds() -> Iterator[Callable[..., TdsServer]]:
+    """`start_tds(profile, **as_of_TdsServer)`: a server for SQL Server's drivers, of the test's own."""
+    with contextlib.ExitStack() as stack:
+
+        def start(profile: str = "2022", **arguments: object) -> TdsServer:
+            return stack.enter_context(TdsServer(profile, **arguments))  # type: ignore[arg-type]
+
+        yield start
+
+
+@pytest.fixture
 def wire() -> Iterator[Callable[..., FakeServer]]:
     """`wire("http")` or `wire(handler)`: a fake server from the CATALOGUE, or of the test's own making."""
     with contextlib.ExitStack() as stack:
@@ -103,6 +115,7 @@ def wire() -> Iterator[Callable[..., FakeServer]]:
 def available() -> str:
     """Which servers are installed, for pytest's header."""
     from tests.servers.binaries import VERSIONS, home_of
+    from tests.servers.odbc import DRIVERS
     from tests.servers.workspace import MissingServerError, installed
 
     on, off = [], []
@@ -119,5 +132,11 @@ def available() -> str:
             on.append(Path(program).name)
         except MissingServerError:
             off.append(program)
+    for name, find in DRIVERS.items():
+        try:
+            find()
+            on.append(f"{name}'s ODBC driver")
+        except MissingServerError:
+            off.append(f"{name}'s ODBC driver")
     missing = f"; MISSING: {', '.join(off)} (python3 tests/run.py installs them)" if off else ""
     return f"servers: {', '.join(on)}{missing}"

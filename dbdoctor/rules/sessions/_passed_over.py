@@ -11,7 +11,7 @@ from dbdoctor.model.finding import Finding, Severity
 from dbdoctor.model.leaks import Trend, Verdict
 from dbdoctor.rules._common import count
 from dbdoctor.rules.sessions._watched import Group, Judged, Watched
-from dbdoctor.rules.sessions._words import group_of, longest_first, row, sessions_of
+from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, longest_first, row, sessions_of
 
 # So many sessions passed over, and so many kept of those opened while we watched, prove a leak when the client's process
 # is known; where it is not, several processes of one address could each have a pool of its own, and it takes more.
@@ -91,7 +91,7 @@ def judged(code: str, passed: Passed, watched: Watched, title: str, why: str, fi
             "growth_per_minute": round(trend.per_minute, 3) if trend else None,
             "watched_seconds": round(watched.seconds, 3),
         },
-        rows=tuple(row(life, watched.now, _born(life, watched.now)) for life in lives[:50]),
+        rows=tuple(row(life, watched.now, _born(life, watched.now)) for life in lives[:MOST_ROWS]),
         group=group_of(group.key),
         sessions=sessions_of(lives),
     )

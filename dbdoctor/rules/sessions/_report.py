@@ -63,6 +63,7 @@ def _group_report(group: Group, judged: list[Judged], watched: Watched) -> Group
     spared = {life.spared for life in group.lives}
     series = history.series.get(group.key)
     ages = [age for life in group.in_transaction if (age := life.transaction_age(now)) is not None]
+    rested = [life.session.changed_at for life in group.idle if life.session.changed_at is not None]
     processes = {life.process for life in group.lives if life.process is not None}
     hidden = f"{len(group.hidden)} hidden from this role" if group.hidden else ""
     return GroupReport(
@@ -79,7 +80,7 @@ def _group_report(group: Group, judged: list[Judged], watched: Watched) -> Group
         opened=group.opened,
         closed=group.closed,
         returned=sum(pool.long_pauses for pool in group.pools) + sum(life.long_pauses for life in group.lives),
-        longest_idle=max((life.silence(now) for life in group.idle), default=None),
+        longest_idle=max(0.0, now - min(rested)) if rested else None,
         oldest_transaction=max(ages, default=None),
         process=processes.pop() if len(processes) == 1 else None,
         spared=spared.pop() if len(spared) == 1 else None,

@@ -14,6 +14,8 @@ from dbdoctor.model.leaks import GroupKey
 # A text in single quotes, a dollar-quoted one; an unfinished one, since a statement is cut, to its end.
 _LITERAL = re.compile(r"'(?:[^']|'')*(?:'|$)|(\$\w*\$).*?(?:\1|$)", re.DOTALL)
 _LONGEST_STATEMENT = 70
+MOST_ROWS = 5
+"""Lines of evidence in a finding; the sessions themselves are all in it, and the renderer says how many more there are."""
 
 
 def statement_of(life: Life, longest: int = _LONGEST_STATEMENT) -> str | None:

@@ -25,7 +25,7 @@ from dbdoctor.model.leaks import Verdict
 from dbdoctor.model.session import ABORTED
 from dbdoctor.rules._common import count
 from dbdoctor.rules.sessions._watched import Judged, Watched
-from dbdoctor.rules.sessions._words import group_of, longest_first, role_of, row, sessions_of
+from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, longest_first, role_of, row, sessions_of
 
 CODES = ("aborted-transaction",)
 
@@ -56,7 +56,7 @@ def judge(watched: Watched) -> Iterator[Judged]:
             fix="roll back where the exception is caught, or let `with engine.begin()` or `with Session(engine)` do it",
             command=f"ALTER ROLE {role_of(group.key)} SET idle_in_transaction_session_timeout = '60s';",
             evidence={"sessions": len(lives), "longest_seconds": round(lives[0].silence(now), 3)},
-            rows=tuple(row(life, now, "aborted") for life in lives[:50]),
+            rows=tuple(row(life, now, "aborted") for life in lives[:MOST_ROWS]),
             group=group_of(group.key),
             sessions=sessions_of(lives),
         )

@@ -24,7 +24,7 @@ from dbdoctor.model.finding import Finding, Severity
 from dbdoctor.model.leaks import Verdict
 from dbdoctor.rules._common import count
 from dbdoctor.rules.sessions._watched import Judged, Watched
-from dbdoctor.rules.sessions._words import group_of, longest_first, row, sessions_of, terminate_command
+from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, longest_first, row, sessions_of, terminate_command
 
 CODES = ("client-gone",)
 
@@ -46,7 +46,7 @@ def judge(watched: Watched) -> Iterator[Judged]:
             fix="end it, and let the server look whether its clients are still there",
             command=terminate_command(lives[:20]),
             evidence={"sessions": len(lives)},
-            rows=tuple(row(life, watched.now, life.session.state or "") for life in lives[:50]),
+            rows=tuple(row(life, watched.now, life.session.state or "") for life in lives[:MOST_ROWS]),
             group=group_of(group.key),
             sessions=sessions_of(lives),
         )

@@ -40,7 +40,7 @@ from dbdoctor.model.session import IDLE_IN_TRANSACTION
 from dbdoctor.rules._common import count
 from dbdoctor.rules.sessions._exempt import is_exempt
 from dbdoctor.rules.sessions._watched import Group, Judged, Watched
-from dbdoctor.rules.sessions._words import group_of, longest_first, role_of, row, sessions_of
+from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, longest_first, role_of, row, sessions_of
 
 CODES = ("idle-in-transaction",)
 
@@ -111,7 +111,7 @@ def _found(group: Group, lives: list[Life], watched: Watched) -> Judged:
             "holds": {kind: sum(1 for life in lives if holds(life) == kind) for kind in kinds},
             "oldest_snapshot_transactions": max((life.session.holds_back or 0 for life in lives), default=0) or None,
         },
-        rows=tuple(row(life, now, _described(life)) for life in lives[:50]),
+        rows=tuple(row(life, now, _described(life)) for life in lives[:MOST_ROWS]),
         group=group_of(group.key),
         sessions=sessions_of(lives),
     )

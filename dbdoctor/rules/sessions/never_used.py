@@ -20,7 +20,7 @@ from dbdoctor.model.duration import format_duration
 from dbdoctor.model.finding import Finding, Severity
 from dbdoctor.rules._common import count
 from dbdoctor.rules.sessions._watched import Judged, Watched
-from dbdoctor.rules.sessions._words import group_of, longest_first, row, sessions_of
+from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, longest_first, row, sessions_of
 
 CODES = ("never-used",)
 
@@ -51,7 +51,7 @@ def judge(watched: Watched) -> Iterator[Judged]:
             why="each takes a slot of the server for nothing; a pool that fills itself at start leaves a few",
             fix="lower the pool's minimum, or find what opens a connection without using it",
             evidence={"never_used": len(lives), "sessions": len(group.lives)},
-            rows=tuple(row(life, now, "never used") for life in lives[:50]),
+            rows=tuple(row(life, now, "never used") for life in lives[:MOST_ROWS]),
             group=group_of(group.key),
             sessions=sessions_of(lives),
         )

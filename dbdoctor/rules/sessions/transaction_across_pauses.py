@@ -30,7 +30,7 @@ from dbdoctor.model.session import IDLE_IN_TRANSACTION
 from dbdoctor.rules._common import count
 from dbdoctor.rules.sessions._exempt import is_exempt
 from dbdoctor.rules.sessions._watched import Group, Judged, Watched
-from dbdoctor.rules.sessions._words import group_of, row, sessions_of
+from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, row, sessions_of
 
 CODES = ("transaction-across-pauses",)
 
@@ -98,7 +98,7 @@ def _found(group: Group, lasting: list[Life], long_pauses: int, watched: Watched
                 f"transaction open {format_duration(life.transaction_age(now) or 0.0)}",
                 f"pauses of {format_duration(life.mean_pause)} on average",
             )
-            for life in lasting[:50]
+            for life in lasting[:MOST_ROWS]
         ),
         group=group_of(group.key),
         sessions=sessions_of(lasting),

@@ -24,7 +24,7 @@ from dbdoctor.model.identifier import quote_identifier
 from dbdoctor.model.leaks import Verdict
 from dbdoctor.rules._common import count
 from dbdoctor.rules.sessions._watched import Judged, Watched
-from dbdoctor.rules.sessions._words import group_of, sessions_of
+from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, sessions_of
 
 CODES = ("transaction-open-unseen",)
 
@@ -48,7 +48,7 @@ def judge(watched: Watched) -> Iterator[Judged]:
             evidence={"sessions": len(lives), "open_at_least_seconds": round(_open_for(lives[0], watched), 3)},
             rows=tuple(
                 f"{life.session.id}  open for at least {format_duration(_open_for(life, watched))}"
-                for life in lives[:50]
+                for life in lives[:MOST_ROWS]
             ),
             group=group_of(group.key),
             sessions=sessions_of(lives),

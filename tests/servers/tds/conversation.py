@@ -53,9 +53,6 @@ class Conversation:
                 self._say_killed()
         except (GoneError, ValueError, struct.error) as error:
             self.server.ends.append(str(error))
-        finally:
-            if self.session is not None:
-                self.server.leave(self.session)
 
     def _say_killed(self) -> None:
         also = SqlError(

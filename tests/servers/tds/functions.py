@@ -16,6 +16,7 @@ from tests.servers.tds.translate import UNITS, unit
 # Run once in each DuckDB database.
 MACROS = (
     "CREATE MACRO tsql_narrow(n) AS CASE WHEN abs(n) > 2147483647 THEN error('TSQL 535') ELSE CAST(n AS INTEGER) END",
+    "CREATE MACRO tsql_divide(a, b) AS CASE WHEN b = 0 THEN error('TSQL 8134') ELSE a / b END",
     "CREATE MACRO tsql_add(part, n, x) AS CASE part "
     + " ".join(
         f"WHEN '{part}' THEN CAST(x AS TIMESTAMP) + to_{part}s(CAST(n AS BIGINT))"
@@ -134,10 +135,8 @@ def properties(facts: Facts) -> dict[str, object]:
     return {name.lower(): value for name, value in own.items()}
 
 
-def _serverproperty(seen: Seen, name: object) -> exp.Expr:
-    # JSON stands for sql_variant: what is not converted goes out as such.
-    value = properties(seen.facts).get(str(name).lower())
-    return exp.cast(exp.convert(None if value is None else str(value)), exp.DataType.build("JSON"))
+def _serverproperty(seen: Seen, name: object) -> object:
+    return properties(seen.facts).get(str(name).lower())
 
 
 def _has_perms_by_name(seen: Seen, securable: object, kind: object, permission: object, *_: object) -> object:
@@ -184,16 +183,16 @@ def _db_id(seen: Seen, name: object = None) -> object:
     return seen.session.database_id if name is None else seen.facts.database_id(str(name))
 
 
-def _databasepropertyex(seen: Seen, database: object, name: object) -> exp.Expr:
+def _databasepropertyex(seen: Seen, database: object, name: object) -> object:
     values = {"updateability": "READ_WRITE", "status": "ONLINE", "edition": "Standard", "useraccess": "MULTI_USER"}
     limits = seen.facts.profile.limits
     values |= {"serviceobjective": str(limits["slo_name"])} if limits else {}
-    return exp.cast(exp.convert(values.get(str(name).lower())), exp.DataType.build("JSON"))
+    return values.get(str(name).lower())
 
 
-def _connectionproperty(seen: Seen, name: object) -> exp.Expr:
+def _connectionproperty(seen: Seen, name: object) -> object:
     values = {"net_transport": "TCP", "client_net_address": seen.session.address, "auth_scheme": "SQL"}
-    return exp.cast(exp.convert(values.get(str(name).lower())), exp.DataType.build("JSON"))
+    return values.get(str(name).lower())
 
 
 def _user(seen: Seen, *_: object) -> object:

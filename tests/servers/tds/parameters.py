@@ -59,7 +59,7 @@ class Reader:
 
     def text(self, characters: int) -> str:
         """The next characters."""
-        return self.take(characters * 2).decode("utf-16-le", "surrogatepass")
+        return self.take(characters * 2).decode("utf-16-le", "replace")
 
     def rest(self) -> bytes:
         """All that is left."""
@@ -172,4 +172,4 @@ def _read_pieces(reader: Reader) -> bytes | None:
 def _decoded(name: str, data: bytes | None) -> object:
     if data is None or name == "varbinary":
         return data
-    return data.decode("utf-16-le", "surrogatepass") if name == "nvarchar" else data.decode("cp1252", "replace")
+    return data.decode("utf-16-le", "replace") if name == "nvarchar" else data.decode("cp1252", "replace")

@@ -44,7 +44,7 @@ def parse_batch(body: bytes) -> str:
     """The text of an SQLBatch."""
     reader = Reader(body)
     reader.skip_headers()
-    return reader.rest().decode("utf-16-le", "surrogatepass")
+    return reader.rest().decode("utf-16-le", "replace")
 
 
 def parse_calls(body: bytes) -> Iterator[Call]:

@@ -16,6 +16,10 @@ Row = dict[str, object]
 CONNECTIONS = uuid.UUID("5e551017-0000-4000-8000-000000000000")
 
 
+def _no_tables() -> Sequence[str]:
+    return ()
+
+
 @dataclass
 class Facts:
     """What the rows are made of besides the sessions."""
@@ -31,7 +35,7 @@ class Facts:
     # sys.configurations: values by name.
     configuration: dict[str, int] = field(default_factory=dict)
     # The applications' tables, as they are now.
-    tables: Callable[[], Sequence[str]] = lambda: ()
+    tables: Callable[[], Sequence[str]] = _no_tables
     # What a test adds: rows by view.
     more: dict[str, list[Row]] = field(default_factory=dict)
 

@@ -229,7 +229,10 @@ class TdsServer:
         except Exception as error:
             self.errors.append(error)
         finally:
+            # Whoever waits for the session's end finds the connection closed.
             conversation.channel.close(conversation.closing)
+            if conversation.session is not None:
+                self.leave(conversation.session)
             with self._lock:
                 self._channels.pop(conversation.channel, None)
 

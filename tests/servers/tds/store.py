@@ -6,7 +6,7 @@ import contextlib
 
 import duckdb
 
-from tests.servers.tds.catalog import open_database
+from tests.servers.tds.catalog import SETTINGS, open_database
 from tests.servers.tds.errors import SqlError
 from tests.servers.tds.locks import INSERTED, Lock, Locks
 from tests.servers.tds.results import Result, complaint, is_conflict, result_of
@@ -27,7 +27,10 @@ class Store:
 
     def open(self) -> duckdb.DuckDBPyConnection:
         """A session's own way in."""
-        return self._database.cursor()
+        cursor = self._database.cursor()
+        for statement in SETTINGS:
+            cursor.execute(statement)
+        return cursor
 
     def tables(self) -> list[str]:
         """The tables that are committed, by name."""

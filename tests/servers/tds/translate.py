@@ -20,6 +20,8 @@ logging.getLogger("sqlglot").setLevel(logging.ERROR)
 UNNAMED = "unnamed column "
 # Functions with a meaning of their own here; sqlglot sees them under another name.
 PREFIX = "tsql_"
+# These give a sql_variant.
+VARIANTS = {"serverproperty", "databasepropertyex", "connectionproperty"}
 _DIALECT_TYPES = {
     exp.DType.DATETIME: "TIMESTAMP_MS",
     exp.DType.SMALLDATETIME: "TIMESTAMP_S",
@@ -178,6 +180,8 @@ def _rewritten(node: exp.Expr, functions: Functions) -> exp.Expr:
         case exp.Convert() if not node.args.get("style"):
             kind = exp.TryCast if node.args.get("safe") else exp.Cast
             return _cut(kind(this=node.expression, to=node.this))
+        case exp.Div():
+            return exp.Anonymous(this="tsql_divide", expressions=[node.this, node.expression])
         case exp.Add() if _is_text(node.this) or _is_text(node.expression):
             return exp.DPipe(this=node.this, expression=node.expression)
         case exp.Count() if not node.args.get("big_int"):
@@ -203,8 +207,12 @@ def _called(node: exp.Anonymous, functions: Functions) -> exp.Expr:
         return sqlglot.parse_one("CAST(now() AS TIMESTAMP)", read="duckdb")
     if name not in functions:
         return node
-    arguments = [argument.copy() for argument in node.expressions]
-    return functions[name](arguments)
+    made = functions[name]([argument.copy() for argument in node.expressions])
+    above = node.parent.parent if isinstance(node.parent, exp.Alias) else node.parent
+    if name not in VARIANTS or not isinstance(above, exp.Select):
+        return made
+    # JSON stands for sql_variant: what is handed out unconverted goes out as such.
+    return exp.Anonymous(this="to_json", expressions=[made])
 
 
 def unit(argument: exp.Expr) -> str:
