@@ -12,6 +12,7 @@ import ctypes
 import functools
 import importlib.util
 import platform
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,13 +20,13 @@ from tests.servers.workspace import CACHE, MissingServerError, workspace
 
 MICROSOFT_NAME = "ODBC Driver 18 for SQL Server"
 FREETDS_NAME = "FreeTDS"
-# What is looked for, and what it is needed by.
-LIBRARIES = {
-    "libltdl.so.7": "unixODBC",
-    "libodbcinst.so.2": "unixODBC",
-    "libodbc.so.2": "pyodbc",
-    "libgssapi_krb5.so.2": "Microsoft's driver",
-}
+# What must be there: for unixODBC, pyodbc and Microsoft's driver.
+LIBRARIES = ("libltdl.so.7", "libodbcinst.so.2", "libodbc.so.2", "libgssapi_krb5.so.2")
+# What these and FreeTDS need in turn, which most machines have.
+BELOW = re.compile(
+    r"lib(ltdl|odbc|odbcinst|odbccr|gssapi_krb5|krb5|krb5support|k5crypto|com_err|keyutils|gnutls|nettle|hogweed|gmp"
+    r"|p11-kit|idn2|unistring|tasn1|ffi)\.so\.\d+"
+)
 SYSTEM = tuple(Path("/").glob("usr/lib/*-linux-gnu"))
 
 
@@ -79,12 +80,13 @@ def connection_string(driver: str, port: int, **keywords: object) -> str:
 
 @functools.cache
 def library_directory() -> Path:
-    """A directory of links to those LIBRARIES that the machine does not have itself, and to no others."""
-    place = workspace().directory("libraries", mode=0o755)
+    """A directory of links to those libraries that the machine does not have itself, and to no others."""
     for name in LIBRARIES:
-        found = _look_for(name)
-        if CACHE in found.parents:
-            (place / name).symlink_to(found)
+        _look_for(name)
+    place = workspace().directory("libraries", mode=0o755)
+    for cached in CACHE.glob("debian/usr/lib/*-linux-gnu/lib*.so.*"):
+        if BELOW.fullmatch(cached.name) and not any((root / cached.name).exists() for root in SYSTEM):
+            (place / cached.name).symlink_to(cached)
     return place
 
 
@@ -123,5 +125,17 @@ def load() -> None:
 
     The dynamic loader takes what is loaded already by its name, wherever it came from.
     """
-    for name in LIBRARIES:
-        ctypes.CDLL(str(_look_for(name)), mode=ctypes.RTLD_GLOBAL)
+    left = sorted(library_directory().iterdir())
+    while left:
+        failed = [path for path in left if not _loads(path)]
+        assert len(failed) < len(left), f"cannot load {failed}"
+        left = failed
+
+
+def _loads(library: Path) -> bool:
+    """Loads it; False while something that it needs is not loaded."""
+    try:
+        ctypes.CDLL(str(library))
+    except OSError:
+        return False
+    return True

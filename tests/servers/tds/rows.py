@@ -47,7 +47,8 @@ class Facts:
 
 def rows(view: str, facts: Facts, sessions: Sequence[ShownSession], rights: frozenset[str]) -> list[Row]:
     """All rows of a view, given the sessions to be seen and the rights of who looks."""
-    made = _MAKERS.get(views.ROWS_OF.get(view, view), lambda _facts, _sessions: iter(()))(facts, sessions)
+    make = _MAKERS.get(views.ROWS_OF.get(view, view))
+    made = make(facts, sessions) if make else ()
     if view == "fn_my_permissions":
         made = _permissions(facts, rights)
     return [*made, *facts.more.get(view, [])]
