@@ -41,7 +41,7 @@ def leaks_object(report: LeaksReport, *, queries: bool = False) -> dict[str, Any
     result = {
         "schema": SCHEMA,
         "target": text_or_none(report.target),
-        "server": _server(report.facts) if report.facts else None,
+        "server": _server(report.facts, sum(group.hidden for group in report.groups)) if report.facts else None,
         "observed": _observed(report.observed),
         "slots": _slots(report.slots, report.forecast) if report.slots else None,
         "groups": [_group(group) for group in report.groups],
@@ -69,13 +69,13 @@ def event_json(event: Event) -> str:
     )
 
 
-def _server(facts: ServerFacts) -> dict[str, Any]:
+def _server(facts: ServerFacts, hidden: int) -> dict[str, Any]:
     return {
         "product": text_or_none(facts.product, _NAME),
         "version": text_or_none(facts.version, _NAME),
         "is_standby": facts.is_standby,
         "uptime_seconds": number(facts.uptime),
-        "hidden_sessions": facts.hidden_sessions,
+        "hidden_sessions": hidden,
     }
 
 

@@ -68,11 +68,14 @@ class PostgresqlConnection:
             raise SourceLostError(redact(words)) from None
 
     def facts(self, deadline: Deadline) -> ServerFacts:
-        """What the server says of itself, or only its version where it does not understand the question."""
+        """What the server says of itself, or only its version where it does not understand the question.
+
+        But for the number of its sessions: the looks tell that.
+        """
         session = self._open_session()
         sent = time.time()
         try:
-            row = self._first(product.facts_query, deadline)
+            row = self._first(lambda seconds: product.facts_query(seconds, count_sessions=False), deadline)
         except RefusedError:
             sent = time.time()
             row = self._first(lambda _seconds: product.FALLBACK_QUERY, deadline)
