@@ -39,6 +39,7 @@ def recorded() -> dict[str, list[str]]:
     return {
         "recorded: check demo": ["check", "demo"],
         "recorded: check wrong-port": ["check", "postgresql://app@127.0.0.1:54321/shop"],
+        "recorded: leaks": ["leaks", "--replay", "tests/recordings/shop.jsonl"],
         "recorded: explain too-many-clients": ["explain", "too-many-clients"],
     }
 
@@ -46,7 +47,7 @@ def recorded() -> dict[str, list[str]]:
 def record(arguments: list[str]) -> str:
     """What a run prints on stdout, as a block of Markdown."""
     command = [sys.executable, "-m", "dbdoctor", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     return f"    $ dbdoctor {' '.join(arguments)}\n" + "\n".join(
         f"    {line}".rstrip() for line in done.stdout.splitlines()
     )

@@ -145,7 +145,7 @@ class LiveRun:
                 self._judged.take(turn)
                 if not settled and self._asked.seconds is None:
                     settled = True
-                    _settle_memory()
+                    settle_memory()
                 if view is not None and not self._show(view, turn, events):
                     return
 
@@ -232,7 +232,7 @@ def _source(target: Target) -> PostgresqlSource:
     return PostgresqlSource(target)
 
 
-def _settle_memory() -> None:
+def settle_memory() -> None:
     """What has been made until now stays; among what is made from now on, garbage is looked for often."""
     import gc
 

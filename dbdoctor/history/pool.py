@@ -40,6 +40,7 @@ class PoolHistory:
         self.closed = 0
         self.closed_silent = 0
         self.swept = 0
+        self._perhaps_swept = 0
         self.most_busy = 0
         self.longest_return = 0.0
         self.long_pauses = 0
@@ -64,6 +65,8 @@ class PoolHistory:
         """A session that was not there at the sample before."""
         self.lives[life.session.identity] = life
         self.empty_since = None
+        self.swept += self._perhaps_swept
+        self._perhaps_swept = 0
         if while_watching:
             self.opened += 1
             self.openings.append(life.session.started_at or life.first_seen)
@@ -81,7 +84,8 @@ class PoolHistory:
         self.closed += len(ended)
         self.closings.extend([at] * len(ended))
         if of_passed >= _FEWEST_SWEPT and of_passed >= len(passed) * 2 / 3 and _are_of_all_ages(silences):
-            self.swept += of_passed
+            # Unless the process ended and took all with it: then nothing is opened afterwards.
+            self._perhaps_swept += of_passed
         else:
             self.closed_silent += sum(1 for silence in silences if silence >= _SHORTEST_SILENCE)
 

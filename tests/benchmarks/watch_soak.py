@@ -121,6 +121,7 @@ class Stretched:
 
 def compressed(server: PostgresServer, holders: Sequence[RunningProgram], minutes: float) -> None:
     """As fast as it goes."""
+    from dbdoctor.cli.leaks_run import settle_memory
     from dbdoctor.history import History
     from dbdoctor.model.leaks import LeaksReport, WatchOptions
     from dbdoctor.render.leaks_json import event_json, leaks_json
@@ -145,7 +146,9 @@ def compressed(server: PostgresServer, holders: Sequence[RunningProgram], minute
         wanted = history.wanted(stretched.snapshot(looked))
         if wanted:
             looked = source.explain(looked, wanted, 10.0)
-        history.add(stretched.snapshot(client_side.enrich(looked)))
+        history.add(stretched.snapshot(client_side.enrich(looked, thorough=tick % 10 == 0)))
+        if not tick:
+            settle_memory()
         now = {session.identity for session in looked.sessions}
         opened, known = opened + len(now - known), now
         before, report = report, judge_leaks(history, source.target, facts, with_sessions=False)

@@ -104,6 +104,13 @@ def test_engines_dropped_and_swept_by_the_garbage_collector():
         assert "engine-per-request" in codes(report)
 
 
+def test_a_process_that_ends_is_not_swept():
+    pools = PoolModel(0, 1000).run([Job(0.8 * n, 0.01, kept=True) for n in range(20)])
+    for connection in pools.connections:
+        connection.closed = 17.0
+    assert codes(watch(pools.sessions_at)) == set()
+
+
 def test_a_single_snapshot_can_only_suspect_growth():
     leaking = PoolModel(0, 1000).run([Job(1.0 * n, 0.01, kept=True) for n in range(60)])
     report = watch(leaking.sessions_at, since=50.0, seconds=0.0, explain=says("ROLLBACK"))

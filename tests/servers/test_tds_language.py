@@ -205,6 +205,42 @@ def test_a_deadlock_has_one_victim(run: Any, server: TdsServer) -> None:
     second.close()
 
 
+def test_many_sessions_change_the_same_row(run: Any, server: TdsServer) -> None:
+    run("CREATE TABLE stock (id INT PRIMARY KEY, left_ INT); INSERT INTO stock VALUES (1, 100)")
+    run("CREATE TABLE sold (id INT IDENTITY(1, 1) PRIMARY KEY, item INT)")
+    numbers: list[int] = []
+
+    def sell() -> None:
+        connection = pyodbc.connect(server.dsn(), timeout=5, autocommit=False)
+        for _ in range(5):
+            sold = connection.execute("INSERT INTO sold (item) OUTPUT inserted.id VALUES (1)").fetchone()[0]
+            connection.execute("UPDATE stock SET left_ = left_ - 1 WHERE id = 1")
+            connection.commit()
+            numbers.append(sold)
+        connection.close()
+
+    threads = [threading.Thread(target=sell) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert run("SELECT left_ FROM stock") == [(70,)]
+    assert sorted(numbers) == [row[0] for row in run("SELECT id FROM sold ORDER BY id")]
+    assert len(set(numbers)) == 30
+
+
+def test_an_error_ends_the_statement_and_not_the_transaction(run: Any, server: TdsServer) -> None:
+    run("CREATE TABLE kept (id INT PRIMARY KEY)")
+    connection = pyodbc.connect(server.dsn(), timeout=5, autocommit=False)
+    connection.execute("INSERT INTO kept VALUES (1)")
+    with pytest.raises(pyodbc.Error, match=r"\(2627\)"):
+        connection.execute("INSERT INTO kept VALUES (1)")
+    connection.execute("INSERT INTO kept VALUES (2)")
+    connection.commit()
+    connection.close()
+    assert run("SELECT id FROM kept ORDER BY id") == [(1,), (2,)]
+
+
 def test_a_lock_timeout(run: Any, server: TdsServer) -> None:
     run("CREATE TABLE held (id INT); INSERT INTO held VALUES (1)")
     holder = pyodbc.connect(server.dsn(), timeout=5, autocommit=False)

@@ -95,7 +95,7 @@ def judged(code: str, passed: Passed, watched: Watched, title: str, why: str, fi
         group=group_of(group.key),
         sessions=sessions_of(lives),
     )
-    reason = f"{len(lives)} idle while others were opened{growth(trend)}"
+    reason = f"{len(lives) or passed.swept} idle while others were opened{growth(trend)}"
     return Judged(finding, group.key, passed.verdict, tuple(life.session.identity for life in lives), reason)
 
 

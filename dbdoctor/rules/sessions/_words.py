@@ -29,10 +29,9 @@ def statement_of(life: Life, longest: int = _LONGEST_STATEMENT) -> str | None:
 
 def row(life: Life, now: float, *more: str) -> str:
     """`4711  92 s  holds RowExclusiveLock on public.orders  UPDATE orders SET …`."""
-    process = f"pid {life.process.pid} on this host" if life.process is not None else ""
     client = life.pooled_client
     behind = f"client {client.application or ''} {client.address}:{client.port}".replace("  ", " ") if client else ""
-    parts = [str(life.session.id), format_duration(life.silence(now)), *more, process, behind, statement_of(life) or ""]
+    parts = [str(life.session.id), format_duration(life.silence(now)), *more, behind, statement_of(life) or ""]
     return "  ".join(part for part in parts if part)
 
 

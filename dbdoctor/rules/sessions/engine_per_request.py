@@ -40,7 +40,7 @@ def judge(watched: Watched) -> Iterator[Judged]:
     for passed in groups_passed_over(watched):
         if not (passed.returned or (passed.swept and not passed.lives)):
             continue
-        number = count(len(passed.lives), "session was", "sessions were")
+        number = count(len(passed.lives) or passed.swept, "session was", "sessions were")
         yield judged(
             "engine-per-request",
             passed,
@@ -48,5 +48,5 @@ def judge(watched: Watched) -> Iterator[Judged]:
             f"{number} used once, returned and never taken again, while others were opened: {passed.group.key.shown}",
             f"each sits in a pool of its own ({seen(passed, watched)}): the number grows until the server has no slots left",
             "create one engine a process and share it; dispose of short-lived ones, or use NullPool",
-            "engine = create_engine(url)  # once, at import; not in the function that uses it",
+            "engine = create_engine(url)  # once, when the process starts",
         )

@@ -147,8 +147,10 @@ class Execution:
         handler = _HANDLERS.get(verb)
         if handler is not None:
             handler(self, statement.tokens)
-        elif verb in {"grant", "revoke", "dbcc", "break", "continue"}:
+        elif verb in {"grant", "revoke", "dbcc"}:
             return
+        elif verb in {"break", "continue"}:
+            raise SqlError(50000, message=f"The tests' server knows no {verb.upper()}.")
         elif verb == "alter":
             self._count(Result())
         elif statement.tokens[0].kind == "word" and verb not in _QUERY_VERBS:

@@ -7,6 +7,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import duckdb
 
@@ -87,6 +88,8 @@ class Session:
     # Its own way into the tables, and whether a transaction is open there.
     store: duckdb.DuckDBPyConnection
     writes: bool = False
+    # What that transaction wrote (see store.py).
+    journal: list[Any] = field(default_factory=list)
     status: str = "sleeping"
     last_request_start: dt.datetime = field(default_factory=dt.datetime.now)
     last_request_end: dt.datetime | None = None

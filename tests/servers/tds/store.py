@@ -1,8 +1,16 @@
-"""The applications' own tables, in a DuckDB that all databases share; each session has its own transaction in it."""
+"""The applications' own tables, in a DuckDB that all databases share; each session has its own transaction in it.
+
+DuckDB's transactions see the tables as they were at their start, and end with the first error; SQL Server's do neither.
+So a session keeps a journal of what its transaction has written, and where DuckDB gives up, it is written once more in
+a new one.
+"""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
 
 import duckdb
 
@@ -15,7 +23,18 @@ from tests.servers.tds.translate import Translated, sequences
 
 # What SQL Server writes into the log for a changed row, about; only that it is more than nothing matters.
 LOG_BYTES = 120
-WRITES = {"insert", "update", "delete", "merge", "other"}
+CHANGES = {"insert", "update", "delete", "merge"}
+# How often a transaction is written again before it is a deadlock's victim.
+TRIES = 5
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a transaction wrote: a statement, once or for each of `rows`."""
+
+    sql: str
+    rows: tuple[tuple[object, ...], ...] | None = None
 
 
 class Store:
@@ -52,63 +71,104 @@ class Store:
         try:
             result = self._run(query, session)
         except duckdb.Error as error:
-            self._mend(session)
+            self._write_again(session)
             raise complaint(error) from error
         finally:
             if transaction is None:
                 self._locks.release(session)
-        if query.kind in WRITES and transaction is not None:
-            records = max(result.count or 0, 1 if query.kind == "other" else 0)
-            if records:
-                transaction.log_records += records + (0 if transaction.log_records else 1)
-                transaction.log_bytes += LOG_BYTES * (records + 1)
-                transaction.first_record = transaction.first_record or session.clock.local()
+        if query.kind != "select":
+            self._log(query, session, result)
         return result
 
     def end(self, session: Session, *, commit: bool) -> None:
-        """The session's transaction is over."""
-        if session.writes:
+        """The session's transaction is over; SqlError when it cannot be committed."""
+        try:
+            if session.writes and commit:
+                self._insist(session, lambda: session.store.execute("COMMIT"))
+        except duckdb.Error as error:
+            raise complaint(error) from error
+        finally:
+            if session.writes:
+                with contextlib.suppress(duckdb.Error):
+                    session.store.execute("ROLLBACK")
             session.writes = False
-            with contextlib.suppress(duckdb.Error):
-                session.store.execute("COMMIT" if commit else "ROLLBACK")
-        self._locks.release(session)
+            session.journal.clear()
+            self._locks.release(session)
 
     def close(self) -> None:
         """Frees the memory."""
         self._database.close()
 
     def _run(self, query: Translated, session: Session) -> Result:
-        if query.kind in WRITES and session.transaction is not None and not session.writes:
+        if query.kind != "select" and session.transaction is not None and not session.writes:
             session.store.execute("BEGIN")
             session.writes = True
         if query.kind == "other":
             for name in sequences(query):
-                session.store.execute(f'CREATE SEQUENCE IF NOT EXISTS "{name}"')
-        try:
-            return self._counted(query, session)
-        except duckdb.TransactionException as error:
-            if not is_conflict(error):
-                raise
-        if session.transaction is not None:
-            raise SqlError(1205, session.number)
-        # Another's transaction has changed these rows by another WHERE: wait until nobody else is at the table.
-        for table in query.tables:
-            self._locks.acquire(session, Lock(table, None))
-        return self._counted(query, session)
+                # Of nobody's transaction, as identities are.
+                self._database.execute(f'CREATE SEQUENCE IF NOT EXISTS "{name}"')
+        return self._insist(session, lambda: self._changed(query, session))
 
-    def _counted(self, query: Translated, session: Session) -> Result:
+    def _insist(self, session: Session, run: Callable[[], T]) -> T:
+        """Runs it, and again when another's transaction came between; SqlError 1205 when it always does."""
+        for _ in range(TRIES):
+            try:
+                return run()
+            except duckdb.TransactionException as error:
+                if not is_conflict(error):
+                    raise
+                self._write_again(session)
+        raise SqlError(1205, session.number)
+
+    def _write_again(self, session: Session) -> None:
+        """A new transaction with all that the session's own has written so far."""
+        if not session.writes:
+            return
+        with contextlib.suppress(duckdb.Error):
+            session.store.execute("ROLLBACK")
+        session.store.execute("BEGIN")
+        for entry in session.journal:
+            if entry.rows is None:
+                session.store.execute(entry.sql)
+            elif entry.rows:
+                session.store.executemany(entry.sql, list(entry.rows))
+
+    def _changed(self, query: Translated, session: Session) -> Result:
+        if query.kind == "insert":
+            return self._inserted(query, session)
         result = result_of(session.store.execute(query.sql))
-        if query.kind in {"insert", "update", "delete", "merge"} and "RETURNING" not in query.sql:
-            changed = result.rows[0][0] if result.rows else 0
-            return Result(count=int(str(changed)))
-        return result if query.kind != "other" else Result()
+        if session.writes and query.kind != "select":
+            session.journal.append(Entry(query.sql))
+        if query.kind == "other":
+            return Result()
+        if query.kind in CHANGES and "RETURNING" not in query.sql:
+            return Result(count=int(str(result.rows[0][0])) if result.rows else 0)
+        return result
 
-    def _mend(self, session: Session) -> None:
-        """DuckDB gives a whole transaction up after an error, SQL Server only the statement."""
+    def _inserted(self, query: Translated, session: Session) -> Result:
+        """An INSERT; what came out of it is what the journal keeps, with the identities that were given."""
+        sql, _, wanted = query.sql.partition(" RETURNING ")
+        result = result_of(session.store.execute(f"{sql} RETURNING *"))
         if session.writes:
-            with contextlib.suppress(duckdb.Error):
-                session.store.execute("ROLLBACK")
-            session.store.execute("BEGIN")
+            marks = ", ".join("?" for _ in result.columns)
+            table = sql.removeprefix("INSERT INTO ").split("(")[0].split()[0]
+            session.journal.append(Entry(f"INSERT INTO {table} VALUES ({marks})", result.rows))
+        if not wanted:
+            return Result(count=len(result.rows))
+        names = [column.name.lower() for column in result.columns]
+        places = [names.index(name.strip().strip('"').lower()) for name in wanted.split(",")]
+        rows = tuple(tuple(row[place] for place in places) for row in result.rows)
+        return Result(tuple(result.columns[place] for place in places), rows, len(rows))
+
+    def _log(self, query: Translated, session: Session, result: Result) -> None:
+        """Counts what SQL Server would have written into its log."""
+        transaction = session.transaction
+        records = (result.count or 0) if query.kind in CHANGES else 1
+        if transaction is None or not records:
+            return
+        transaction.log_records += records + (0 if transaction.log_records else 1)
+        transaction.log_bytes += LOG_BYTES * (records + 1)
+        transaction.first_record = transaction.first_record or session.clock.local()
 
 
 def _locks_of(query: Translated) -> list[Lock]:
