@@ -102,7 +102,7 @@ _COMPLAINTS: tuple[tuple[str, int], ...] = (
     (r'Referenced table "([^"]+)" not found', 4104),
     (r'Table with name "?([^" ]+)"? already exists', 2714),
     (r"(?:Scalar|Table|Aggregate|Macro) Function with name ([^ ]+) does not exist", 195),
-    (r"Duplicate key .*|violates (?:primary key|unique) constraint", 2627),
+    (r"(?i)duplicate key|violates (?:primary key|unique) constraint", 2627),
     (r"NOT NULL constraint failed: ([^ ]+)", 515),
     (r"Could not convert string '([^']*)'", 245),
     (r"[Dd]ivi(?:de|sion) by zero", 8134),
