@@ -26,7 +26,7 @@ query              a request was read (its text can be matched)
 
 
 class Action:
-    """What happens; `fails_login` is told so that the answer has the right shape."""
+    """What happens."""
 
     def __call__(self, channel: Channel, server_name: str) -> None:
         """Does it; returns when the server shall go on as if nothing were."""

@@ -239,7 +239,7 @@ class Execution:
 
     def _declare(self, tokens: Sequence[Token]) -> None:
         for part in _split(tokens[1:], ","):
-            words = [token for token in part[1:] if token.low != "as"]
+            words = part[2:] if part[1].low == "as" else part[1:]
             equals = next((index for index, token in enumerate(words) if token.text == "="), len(words))
             type_ = "".join(token.text for token in words[:equals])
             given = words[equals + 1 :]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -11,7 +11,7 @@ from tests.servers.tds import profiles, views
 from tests.servers.tds.errors import SqlError
 from tests.servers.tds.rows import Facts, object_id
 from tests.servers.tds.sessions import Session
-from tests.servers.tds.translate import UNITS, unit
+from tests.servers.tds.translate import unit
 
 # Run once in each DuckDB database.
 MACROS = (
@@ -234,9 +234,17 @@ _CONSTANT: dict[str, Callable[..., object]] = {
 # --- arithmetic of dates
 
 
+def _dashed(moment: exp.Expr) -> exp.Expr:
+    """A day as T-SQL likes to write it, `20260131`, as DuckDB reads it."""
+    text = moment.name
+    if isinstance(moment, exp.Literal) and moment.is_string and len(text) == 8 and text.isdigit():
+        return exp.Literal.string(f"{text[:4]}-{text[4:6]}-{text[6:]}")
+    return moment
+
+
 def _difference(arguments: list[exp.Expr]) -> exp.Expr:
     part = unit(arguments[0])
-    start, end = (exp.cast(each, "timestamp") for each in arguments[1:3])
+    start, end = (exp.cast(_dashed(each), "timestamp") for each in arguments[1:3])
     return exp.Anonymous(this="date_diff", expressions=[exp.Literal.string(part), start, end])
 
 
@@ -245,7 +253,9 @@ def _datediff(arguments: list[exp.Expr]) -> exp.Expr:
 
 
 def _dateadd(arguments: list[exp.Expr]) -> exp.Expr:
-    return exp.Anonymous(this="tsql_add", expressions=[exp.Literal.string(unit(arguments[0])), *arguments[1:3]])
+    return exp.Anonymous(
+        this="tsql_add", expressions=[exp.Literal.string(unit(arguments[0])), arguments[1], _dashed(arguments[2])]
+    )
 
 
 def _datepart(arguments: list[exp.Expr]) -> exp.Expr:
@@ -264,8 +274,3 @@ _BUILT: dict[str, Callable[[list[exp.Expr]], exp.Expr]] = {
     "dateadd": _dateadd,
     "datepart": _datepart,
 }
-
-
-def known_units() -> Iterable[str]:
-    """The date parts by their full names."""
-    return UNITS

@@ -27,10 +27,6 @@ class Call:
     parameters: tuple[Parameter, ...]
     is_last: bool
 
-    def texts(self) -> list[str]:
-        """The parameters that are texts, and no others."""
-        return [each.value for each in self.parameters if isinstance(each.value, str)]
-
 
 @dataclass(frozen=True)
 class TransactionRequest:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import os
 import socket
 import threading
 import urllib.parse
@@ -235,8 +234,3 @@ class TdsServer:
                 self.leave(conversation.session)
             with self._lock:
                 self._channels.pop(conversation.channel, None)
-
-
-def running_as_root() -> bool:
-    """Whether ports below 1024 can be had."""
-    return os.geteuid() == 0

@@ -254,8 +254,3 @@ class Sessions:
                 self.killed.append(number)
             else:
                 raise SqlError(6106, number)
-
-
-def changed(session: ShownSession, **fields: object) -> ShownSession:
-    """A made-up session with other fields."""
-    return replace(session, **fields)  # type: ignore[arg-type]

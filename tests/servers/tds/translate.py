@@ -158,6 +158,9 @@ def _name_tables(tree: exp.Expr) -> tuple[frozenset[str], frozenset[str]]:
             tables.add(name)
     for query in tree.find_all(exp.Query):
         query.set("options", None)
+    for with_ in tree.find_all(exp.With):
+        # T-SQL does not say so.
+        with_.set("recursive", True)
     return frozenset(found_views), frozenset(tables)
 
 
@@ -242,6 +245,15 @@ def _data_type(node: exp.DataType) -> exp.Expr:
 def _cut(node: exp.Expr) -> exp.Expr:
     """CAST to a text of limited length cuts."""
     size = node.args["to"].args.get("size") or ""
+    inner = node.this
+    if (
+        node.args["to"].this in _TEXTS
+        and isinstance(inner, exp.Cast)
+        and inner.args["to"].this == exp.DType.TIMESTAMPTZ
+    ):
+        # With the server's offset, which DuckDB would turn into its own.
+        moment, offset = inner.this.name[:-6], inner.this.name[-6:]
+        node.set("this", exp.Literal.string(f"{moment}0 {offset}"))
     if isinstance(node.args["to"], exp.DataType):
         node.args["to"].set("size", None)
     if size.isdigit():
