@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from dbdoctor.databases.remedies import remedy
 from dbdoctor.history import History, Life, PoolHistory
 from dbdoctor.history.pool import trend
 from dbdoctor.model.finding import Finding
@@ -82,6 +83,22 @@ class Watched:
     def seconds(self) -> float:
         """How long we have watched."""
         return self.history.observed.seconds
+
+    def remedy(self, key: str, **names: str | None) -> str | None:
+        """What the product's own file says for this key; None where it says nothing."""
+        return remedy(self.target.product, key, **names)
+
+    @property
+    def grants(self) -> str | None:
+        """The statements that would let us see what is hidden, as the product's file told them."""
+        helps = [missing.help for missing in self.history.missing if missing.help and missing.help.startswith("GRANT")]
+        return "\n".join(dict.fromkeys(helps)) or None
+
+    @property
+    def why_hidden(self) -> str:
+        """Why sessions are hidden from us, in one phrase."""
+        reasons = [missing.reason for missing in self.history.missing if missing.help]
+        return reasons[0] if reasons else "this role may not see other roles' sessions"
 
     def life_of(self, number: int) -> Life | None:
         """The session with this id, if it is there now."""

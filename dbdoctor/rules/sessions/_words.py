@@ -8,7 +8,6 @@ from typing import Any
 
 from dbdoctor.history import Life
 from dbdoctor.model.duration import format_duration
-from dbdoctor.model.identifier import quote_identifier
 from dbdoctor.model.leaks import GroupKey
 
 # A text in single quotes, a dollar-quoted one; an unfinished one, since a statement is cut, to its end.
@@ -54,8 +53,3 @@ def terminate_command(lives: Iterable[Life]) -> str:
     """How to end them by our own hand, with the identity checked."""
     ids = " ".join(str(life.session.id) for life in lives)
     return f"dbdoctor leaks TARGET --terminate {ids}"
-
-
-def role_of(key: GroupKey) -> str:
-    """The group's role, quoted for a command to paste."""
-    return quote_identifier(key.user) if key.user else "<role>"

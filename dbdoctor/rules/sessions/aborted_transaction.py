@@ -25,7 +25,7 @@ from dbdoctor.model.leaks import Verdict
 from dbdoctor.model.session import ABORTED
 from dbdoctor.rules._common import count
 from dbdoctor.rules.sessions._watched import Judged, Watched
-from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, longest_first, role_of, row, sessions_of
+from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, longest_first, row, sessions_of
 
 CODES = ("aborted-transaction",)
 
@@ -54,7 +54,7 @@ def judge(watched: Watched) -> Iterator[Judged]:
             title=f"{number} not been rolled back for up to {longest}: {group.key.shown}",
             why="the connection is lost to its pool, and whoever uses it next gets an error that is not theirs",
             fix="roll back where the exception is caught, or let `with engine.begin()` or `with Session(engine)` do it",
-            command=f"ALTER ROLE {role_of(group.key)} SET idle_in_transaction_session_timeout = '60s';",
+            command=watched.remedy("end-idle-in-transaction", role=group.key.user),
             evidence={"sessions": len(lives), "longest_seconds": round(lives[0].silence(now), 3)},
             rows=tuple(row(life, now, "aborted") for life in lives[:MOST_ROWS]),
             group=group_of(group.key),

@@ -13,15 +13,14 @@ CODES = ()
 def judge(watched: Watched) -> Iterator[Judged | Skipped]:
     """How many sessions we may not look into, and everything else that could not be read."""
     hidden, everyone = watched.history.hidden, len(watched.history.lives)
-    helps = [missing.help for missing in watched.history.missing if missing.help]
     if hidden:
         finding = Finding(
             code="view-restricted",
             severity=Severity.WARNING,
             title=f"{hidden} of {everyone} sessions are hidden from this role: not judged, and not healthy for that",
-            why="other roles' states, times and statements are shown to members of pg_monitor only",
+            why=f"{watched.why_hidden}: what they do, and for how long, cannot be seen",
             fix="let an administrator grant the view; it is read only, and holds at once",
-            command="\n".join(dict.fromkeys(helps)) or None,
+            command=watched.grants,
             evidence={"hidden_sessions": hidden, "sessions": everyone},
         )
         yield Judged(finding)

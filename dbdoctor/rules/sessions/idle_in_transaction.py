@@ -40,16 +40,12 @@ from dbdoctor.model.session import IDLE_IN_TRANSACTION
 from dbdoctor.rules._common import count
 from dbdoctor.rules.sessions._exempt import is_exempt
 from dbdoctor.rules.sessions._watched import Group, Judged, Watched
-from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, longest_first, role_of, row, sessions_of
+from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, longest_first, row, sessions_of
 
 CODES = ("idle-in-transaction",)
 
-_HARM = {
-    "writes": "rows it has written stay locked, and vacuum is held back in the whole database, until it ends",
-    "locks": "its locks block others until it ends",
-    "snapshot": "its snapshot holds vacuum back in the whole database until it ends",
-    "nothing": "its pool does not get the connection back, and ALTER TABLE waits for it on each table it has read",
-}
+# What it holds, the worst first; how much harm that does is in the product's words.
+_HOLDS = ("writes", "locks", "snapshot", "nothing")
 # Weaker than these nobody waits for but ALTER TABLE and the like.
 _HARMLESS_LOCKS = (None, "AccessShareLock")
 
@@ -92,18 +88,19 @@ def _described(life: Life) -> str:
 def _found(group: Group, lives: list[Life], watched: Watched) -> Judged:
     now = watched.now
     longest = lives[0].silence(now)
-    kinds = [kind for kind in _HARM if any(holds(life) == kind for life in lives)]
+    kinds = [kind for kind in _HOLDS if any(holds(life) == kind for life in lives)]
     number = count(len(lives), "session has", "sessions have")
     title = f"{number} been idle in transaction for up to {format_duration(longest)}: {group.key.shown}"
     taken = f"{len(lives)} of the {count(len(group.lives), 'connection')} of this group cannot be checked in"
+    net = watched.remedy("end-idle-in-transaction", role=group.key.user)
     finding = Finding(
         code="idle-in-transaction",
         severity=Severity.ERROR,
         title=title,
-        why=f"{_HARM[kinds[0]]}; {taken}",
-        fix="close the Connection or Session on every path (`with engine.connect() as connection:`), and let the server "
-        "end such sessions as a net under it",
-        command=f"ALTER ROLE {role_of(group.key)} SET idle_in_transaction_session_timeout = '60s';",
+        why=f"{watched.remedy(f'harm-{kinds[0]}')}; {taken}",
+        fix="close the Connection or Session on every path (`with engine.connect() as connection:`)"
+        + (", and let the server end such sessions as a net under it" if net else ""),
+        command=net,
         evidence={
             "sessions": len(lives),
             "longest_seconds": round(longest, 3),

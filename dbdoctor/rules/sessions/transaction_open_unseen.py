@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from dbdoctor.history import Life
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.finding import Finding, Severity
-from dbdoctor.model.identifier import quote_identifier
 from dbdoctor.model.leaks import Verdict
 from dbdoctor.rules._common import count
 from dbdoctor.rules.sessions._watched import Judged, Watched
@@ -36,7 +35,6 @@ def judge(watched: Watched) -> Iterator[Judged]:
         if not lives:
             continue
         longest = format_duration(_open_for(lives[0], watched))
-        user = watched.facts.user if watched.facts else None
         finding = Finding(
             code="transaction-open-unseen",
             severity=Severity.WARNING,
@@ -44,7 +42,7 @@ def judge(watched: Watched) -> Iterator[Judged]:
             f"{group.key.shown}",
             why="if it idles, its connection is lost to its pool and its locks block others; this role cannot see which",
             fix="look again with a role that may see other roles' sessions",
-            command=f"GRANT pg_monitor TO {quote_identifier(user) if user else '<role>'};",
+            command=watched.grants,
             evidence={"sessions": len(lives), "open_at_least_seconds": round(_open_for(lives[0], watched), 3)},
             rows=tuple(
                 f"{life.session.id}  open for at least {format_duration(_open_for(life, watched))}"
