@@ -1,0 +1,105 @@
+"""From a Target to what a driver is given for a connection of ours: every value in braces, no keyword it would ignore."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dbdoctor.databases.odbc.driver import FREETDS, Driver
+from dbdoctor.model.target import Endpoint, Target
+
+_YES = frozenset({"yes", "true", "1", "mandatory", "sspi"})
+# Passed on to Microsoft's driver as the target has them.
+_MICROSOFT_TAKES = (
+    "TrustServerCertificate",
+    "Trusted_Connection",
+    "Authentication",
+    "ApplicationIntent",
+    "MultiSubnetFailover",
+    "HostnameInCertificate",
+    "ServerCertificate",
+    "ServerSPN",
+    "IpAddressPreference",
+    "PacketSize",
+    "Language",
+    "TransparentNetworkIPResolution",
+)
+_FREETDS_ENCRYPTION: Mapping[str, str] = {
+    "yes": "require",
+    "true": "require",
+    "mandatory": "require",
+    "no": "request",
+    "false": "request",
+    "optional": "request",
+    "strict": "strict",
+}
+
+
+def connection_string(
+    target: Target, driver: Driver, endpoint: Endpoint | None = None, application: str = "dbdoctor"
+) -> str:
+    r"""The connection string, with the password in it: for the child's pipe and nothing else.
+
+    `endpoint` overrules the target's first one. A host with an instance and no port goes as `host\instance`.
+    """
+    end = endpoint or (target.endpoints[0] if target.endpoints else Endpoint("localhost", 1433))
+    keywords = {"Driver": driver.path}
+    keywords |= _freetds(target, end) if driver.kind == FREETDS else _microsoft(target, end)
+    if target.user is not None:
+        keywords["UID"] = target.user
+    if target.password is not None:
+        keywords["PWD"] = target.password.reveal()
+    if target.database:
+        keywords["Database"] = target.database
+    if "WSID" in target.parameters:
+        keywords["WSID"] = target.parameters["WSID"]
+    keywords["APP"] = application
+    return "".join(f"{name}={braced(value)};" for name, value in keywords.items())
+
+
+def braced(value: str) -> str:
+    """A value in braces, as both drivers read it."""
+    return "{" + value.replace("}", "}}") + "}"
+
+
+def _microsoft(target: Target, end: Endpoint) -> dict[str, str]:
+    keywords = {"Server": _server(end), "ConnectRetryCount": "0"}
+    for name in _MICROSOFT_TAKES:
+        value = target.parameters.get(name)
+        if value:
+            keywords[name] = value
+    encrypt = target.parameters.get("Encrypt") or _encrypt_of_freetds(target)
+    if encrypt:
+        keywords["Encrypt"] = {"true": "yes", "false": "no"}.get(encrypt.lower(), encrypt)
+    for name, secret in target.secret_parameters.items():
+        keywords[name] = secret.reveal()
+    return keywords
+
+
+def _server(end: Endpoint) -> str:
+    r"""`tcp:host,port`, or `host\instance` while the port is not known. An IPv6 address stands as it is."""
+    host = end.host or end.address or "localhost"
+    if end.port is not None:
+        return f"tcp:{host},{end.port}"
+    return f"tcp:{host}\\{end.instance}" if end.instance else f"tcp:{host}"
+
+
+def _encrypt_of_freetds(target: Target) -> str | None:
+    written = target.parameters.get("Encryption", "").lower()
+    return {"off": "no", "request": "no", "require": "yes", "strict": "strict"}.get(written)
+
+
+def _freetds(target: Target, end: Endpoint) -> dict[str, str]:
+    host = end.host or end.address or "localhost"
+    keywords = {"TDS_Version": "7.4", "ClientCharset": "UTF-8"}
+    if end.port is None and end.instance:
+        keywords["Server"] = f"{host}\\{end.instance}"
+    else:
+        keywords |= {"Server": host, "Port": str(end.port or 1433)}
+    written = target.parameters.get("Encryption")
+    encrypt = target.parameters.get("Encrypt", "").lower()
+    keywords["Encryption"] = written or _FREETDS_ENCRYPTION.get(encrypt, "request")
+    if target.parameters.get("ApplicationIntent", "").lower() == "readonly":
+        keywords["ApplicationIntent"] = "ReadOnly"
+    if target.parameters.get("Trusted_Connection", "").lower() in _YES:
+        keywords["Trusted_Connection"] = "Yes"
+    return keywords
