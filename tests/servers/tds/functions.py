@@ -265,7 +265,10 @@ def _datepart(arguments: list[exp.Expr]) -> exp.Expr:
         sign, hours, minutes = (text.name[-6], text.name[-5:-3], text.name[-2:]) if text else ("+", "0", "0")
         return exp.convert((int(hours) * 60 + int(minutes)) * (-1 if sign == "-" else 1))
     moment = exp.cast(arguments[1], "timestamp")
-    return exp.cast(exp.Anonymous(this="date_part", expressions=[exp.Literal.string(part), moment]), "int")
+    number = exp.cast(exp.Anonymous(this="date_part", expressions=[exp.Literal.string(part), moment]), "int")
+    # DuckDB counts the seconds in.
+    within = {"millisecond": 1000, "microsecond": 1_000_000}.get(part)
+    return exp.Mod(this=exp.Paren(this=number), expression=exp.convert(within)) if within else number
 
 
 _BUILT: dict[str, Callable[[list[exp.Expr]], exp.Expr]] = {

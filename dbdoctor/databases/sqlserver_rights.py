@@ -1,0 +1,74 @@
+"""What one may see of SQL Server, and the right that would show the rest, for this version, edition and tier; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+from dbdoctor.databases.sqlserver_edition import Edition
+from dbdoctor.databases.sqlserver_text import RefusedError, first_line, quote
+from dbdoctor.model.server import Missing
+
+# Where VIEW DATABASE STATE is not enough for most views; elastic pools, too, but those are not told from here.
+_SMALL_TIERS = frozenset({"BASIC", "S0", "S1", "ELASTICPOOL"})
+_DENIALS = frozenset({229, 262, 297, 300, 371, 15562})
+_ABSENCES = frozenset({195, 207, 208, 2812, 4121, 104467})
+
+
+class Rights(NamedTuple):
+    """`sees_all`: other logins' sessions are shown to us. `login` is the server's name for us, `user` the database's."""
+
+    edition: Edition
+    tier: str | None
+    login: str | None
+    user: str | None
+    sees_all: bool
+
+    @classmethod
+    def read(
+        cls, edition: Edition, answer: Sequence[Any], tier: str | None, login: str | None, user: str | None
+    ) -> Self:
+        """From the answer to RIGHTS, in which None says that the server knows no such right."""
+        state, performance, database, reader = answer or (None,) * 4
+        held = (state, performance, reader, database) if edition.is_database else (state, performance)
+        # Relatives that know none of these have no such rights: whoever is in sees all there is.
+        sees_all = any(held) or all(one is None for one in held)
+        return cls(edition, tier, login, user, sees_all)
+
+    @property
+    def right(self) -> str:
+        """What one needs to see other sessions here."""
+        if self.edition.is_database:
+            return "VIEW DATABASE STATE"
+        return "VIEW SERVER PERFORMANCE STATE" if self.edition.has_performance_state else "VIEW SERVER STATE"
+
+    def grant(self, right: str | None = None) -> str:
+        """The statement that gives it to us."""
+        right = right or self.right
+        return f"GRANT {right} TO {quote(self.user if 'DATABASE' in right else self.login)};"
+
+    def why(self) -> tuple[str, str]:
+        """Why other sessions are hidden, and what would show them."""
+        return f"the login {self.login or '(unknown)'} does not have {self.right}", self.grant()
+
+    def missing(self, what: str, error: RefusedError) -> Missing:
+        """What could not be read because of this error, with the remedy where there is one."""
+        if error.native in _DENIALS:
+            if self.edition.is_azure_database and (self.tier or "").upper() in _SMALL_TIERS:
+                return Missing(
+                    what,
+                    f"in the service tier {self.tier} only the server's administrators and members of "
+                    "##MS_ServerStateReader## may see it: no GRANT in the database does it",
+                    f"ALTER SERVER ROLE ##MS_ServerStateReader## ADD MEMBER {quote(self.login)};",
+                )
+            return Missing(what, f"the server refuses it: {first_line(str(error))}", self._remedy(error))
+        if error.native in _ABSENCES:
+            return Missing(what, f"{self.edition.product} does not have it: {first_line(str(error))}")
+        return Missing(what, f"the server refuses it: {first_line(str(error))}")
+
+    def _remedy(self, error: RefusedError) -> str:
+        """By the server's own words where they name a right that fits here."""
+        named = error.right
+        if self.edition.is_database and named is not None and "SERVER" in named:
+            named = None
+        return self.grant(named)
