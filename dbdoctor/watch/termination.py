@@ -154,11 +154,11 @@ def _refuse_restricted_view(report: LeaksReport) -> None:
     hidden = sum(one.session.hidden for one in report.sessions) or sum(group.hidden for group in report.groups)
     if not hidden:
         return
-    grant = next((missing.help for missing in (report.facts.missing if report.facts else ()) if missing.help), None)
+    grant = next((one.help for one in report.skipped if one.help and one.help.startswith("GRANT")), None)
     raise CannotLookError(
         f"nothing was ended: {hidden} session{'s are' if hidden > 1 else ' is'} hidden from us, and who cannot see all "
         "cannot tell the healthy from the leaked",
-        help=f"`{grant}`" if grant else "let a role with pg_monitor do it",
+        help=f"`{grant}`" if grant else "let a role do it that may see all sessions",
     )
 
 

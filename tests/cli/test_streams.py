@@ -217,7 +217,7 @@ def test_an_error_without_help_still_has_one(
         sys.modules[run.__module__], "_run_app", fails
     )  # a stand-in: every known error has a help of its own
     assert run(["check"]) == 2
-    assert capsys.readouterr().err == "error: that is wrong\n\nhelp: see `dbdoctor check --help`\n"
+    assert capsys.readouterr().err == "error: that is wrong\n\nhelp: see `dbdoctor --help`\n"
 
 
 @pytest.mark.parametrize("debug", [False, True])
