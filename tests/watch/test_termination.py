@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from dbdoctor.errors import CannotLookError, ExitCode, UsageError
+from dbdoctor.model.finding import Skipped
 from dbdoctor.model.leaks import GroupKey, GroupReport, LeaksReport, Observed, SessionReport, Verdict
-from dbdoctor.model.server import Missing, ServerFacts
 from dbdoctor.model.session import ACTIVE, CLIENT, IDLE, IDLE_IN_TRANSACTION, OTHER, REPLICATION, Session
 from dbdoctor.model.snapshot import Snapshot
 from dbdoctor.targets.parse import parse_dsn
@@ -20,6 +20,7 @@ from dbdoctor.watch import termination
 from dbdoctor.watch.postgresql_source import PostgresqlSource
 from dbdoctor.watch.termination import Plan, by_hand, parse_ids, plan, still_so
 from tests.databases.asking import TRUST
+from tests.replacing import replace
 from tests.servers.cli import Result, run_dbdoctor
 from tests.servers.postgresql import PostgresServer
 from tests.servers.terminal import run_on_terminal
@@ -102,9 +103,9 @@ def test_a_spared_group_says_why() -> None:
 @pytest.mark.parametrize("named", [None, [1]])
 def test_a_restricted_view_ends_nothing(named: list[int] | None) -> None:
     hidden = one(2, UNKNOWN, hidden=True, state=None)
-    facts = ServerFacts("PostgreSQL", "18", 180000, missing=(Missing("x", "y", 'GRANT pg_monitor TO "app";'),))
+    skipped = (Skipped("x", "y", 'GRANT pg_monitor TO "app";'),)
     with pytest.raises(CannotLookError) as caught:
-        plan(report(one(1), hidden, facts=facts), named)
+        plan(replace(report(one(1), hidden), skipped=skipped), named)
     assert caught.value.exit_code == ExitCode.CANNOT_LOOK
     assert caught.value.help == '`GRANT pg_monitor TO "app";`'
     group = GroupReport(GroupKey(), 5, 0, 0, 0, 5, UNKNOWN)
