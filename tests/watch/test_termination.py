@@ -51,11 +51,9 @@ def one(id_: int, verdict: Verdict = LEAK, **changes: Any) -> SessionReport:
     return SessionReport(session, verdict, "a reason", 100.0, 10.0, 10.0)
 
 
-def report(
-    *sessions: SessionReport, groups: Sequence[GroupReport] = (), facts: ServerFacts | None = None
-) -> LeaksReport:
+def report(*sessions: SessionReport, groups: Sequence[GroupReport] = ()) -> LeaksReport:
     observed = Observed(1000.0, 1200.0, 3, 2.0)
-    return LeaksReport("postgresql://db", observed, None, None, tuple(groups), (), (), sessions, facts)
+    return LeaksReport("postgresql://db", observed, None, None, tuple(groups), (), (), sessions)
 
 
 def ids(found: Plan) -> tuple[int, ...]:
