@@ -40,6 +40,8 @@ def main() -> None:
         try:
             if "open" in order:
                 connection, answer = log_in(pyodbc, order)
+            elif "load" in order:
+                answer = load(order["load"])
             else:
                 answer = ask(connection, order)
         except pyodbc.Error as error:
@@ -79,6 +81,24 @@ def log_in(pyodbc: Any, order: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             told[name] = ""
     new = [address for number, address in sockets().items() if number not in before]
     return connection, {"opened": {**told, "local": new[0] if len(new) == 1 else None}}
+
+
+def load(path: str) -> dict[str, Any]:
+    """Whether the driver in this file can be loaded, in the dynamic loader's words; and which driver manager is in use."""
+    import ctypes
+
+    problem = ""
+    if path:
+        try:
+            ctypes.CDLL(path)
+        except OSError as error:
+            problem = str(error) or "cannot be loaded"
+    try:
+        with open("/proc/self/maps") as opened:  # noqa: PTH123 (pathlib costs more than all of this)
+            files = [line.split(None, 5)[5].strip() for line in opened if "libodbc." in line]
+    except OSError:
+        files = []
+    return {"loaded": not problem, "problem": problem, "manager": files[0] if files else ""}
 
 
 def ask(connection: Any, order: dict[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _named(wanted: str) -> Driver | None:
         return Driver(wanted, wanted, kind, version_of(wanted), "the target") if kind else None
     for driver in find_all():
         if driver.name.lower() == wanted.lower():
-            return driver._replace(source=driver.source)
+            return driver
     return None
 
 
