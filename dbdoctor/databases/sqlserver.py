@@ -78,14 +78,16 @@ def used_question(edition: Edition) -> str:
     return _USED.format(only=OWN_DATABASE if edition.is_database else "")
 
 
-def gather_facts(
-    ask: Ask, *, clock: Callable[[], float], count_sessions: bool = True, tls: str | None = None
-) -> ServerFacts:
+def gather_facts(ask: Ask, *, clock: Callable[[], float], tls: str | None = None) -> ServerFacts:
     """What the server says of itself. `clock` is ours (Unix seconds), `tls` what our own end knows of the encryption.
 
-    `ask` raises RefusedError for what the server refuses; whatever else it raises ends this. Who counts the sessions by
-    other means leaves that out (`count_sessions`); the facts have no slots in use then.
+    `ask` raises RefusedError for what the server refuses; whatever else it raises ends this.
     """
+    return read_facts(gather(ask, clock=clock, tls=tls))
+
+
+def gather(ask: Ask, *, clock: Callable[[], float], count_sessions: bool = True, tls: str | None = None) -> Answers:
+    """The answers that the facts are read from; who counts sessions by other means leaves that out: none are in use then."""
     edition = read_edition(_values(ask, EDITION))
     sent = clock()
     ourselves = _values(ask, OURSELVES)
@@ -102,7 +104,7 @@ def gather_facts(
         answers.settings = _rows(ask, SETTINGS, answers, "the server's settings")
     if count_sessions:
         answers.used = _rows(ask, used_question(edition), answers, "the sessions of the server")
-    return read_facts(answers)
+    return answers
 
 
 def _values(ask: Ask, expressions: tuple[str, ...]) -> list[Any]:

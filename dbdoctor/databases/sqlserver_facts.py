@@ -50,9 +50,9 @@ class Answers:
 def read_facts(answers: Answers) -> ServerFacts:
     """What the server said of itself."""
     edition = answers.edition
-    spid, utc, local, login, user, database = answers.ourselves
+    spid, utc, local, login, _user, database = answers.ourselves
     now = None if utc is None else EPOCH + utc / 1000
-    rights = Rights.read(edition, answers.rights, tier(answers), login, user)
+    rights = rights_of(answers)
     return ServerFacts(
         product=edition.product,
         version=edition.version,
@@ -71,6 +71,12 @@ def read_facts(answers: Answers) -> ServerFacts:
         missing=tuple(_missing(answers, rights)),
         extra=_extra(answers, rights, number(spid), _offset(utc, local)),
     )
+
+
+def rights_of(answers: Answers) -> Rights:
+    """What we may see."""
+    _spid, _utc, _local, login, user, _database = answers.ourselves
+    return Rights.read(answers.edition, answers.rights, tier(answers), login, user)
 
 
 def tier(answers: Answers) -> str | None:

@@ -51,6 +51,12 @@ class Rights(NamedTuple):
         """Why other sessions are hidden, and what would show them."""
         return f"the login {self.login or '(unknown)'} does not have {self.right}", self.grant()
 
+    def grant_kill(self) -> str:
+        """The statement that lets us end other logins' sessions."""
+        if self.edition.is_database:
+            return f"GRANT KILL DATABASE CONNECTION TO {quote(self.user)};"
+        return f"GRANT ALTER ANY CONNECTION TO {quote(self.login)};"
+
     def missing(self, what: str, error: RefusedError) -> Missing:
         """What could not be read because of this error, with the remedy where there is one."""
         if error.native in _DENIALS:

@@ -66,7 +66,7 @@ class Detail(NamedTuple):
     `statement` is its last statement, cut at 1,000 characters and cleaned; None when hidden. `locks` counts what it
     holds on relations; `strongest_lock` is the worst of them (`RowExclusiveLock`) and `locked` its relation, if known.
     `advisory_locks` counts those that an application takes by its own numbers. `snapshot` says that an old snapshot is
-    held (REPEATABLE READ, or an open cursor).
+    held (REPEATABLE READ, or an open cursor). `log_bytes` is how much of the log its transaction uses (SQL Server).
     """
 
     changed_at: float | None
@@ -75,6 +75,7 @@ class Detail(NamedTuple):
     strongest_lock: str | None = None
     locked: str | None = None
     advisory_locks: int = 0
+    log_bytes: int | None = None
 
 
 class Waiter(NamedTuple):
