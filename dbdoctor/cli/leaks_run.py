@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from dbdoctor.targets.select import Selection
     from dbdoctor.watch.postgresql_source import PostgresqlSource
     from dbdoctor.watch.recorder import Recorder
+    from dbdoctor.watch.sqlserver_source import SqlServerSource
+
+    Source = PostgresqlSource | SqlServerSource
 
 _DEFAULT_LOGIN_TIMEOUT = 5.0
 # While watching, garbage is looked for after so many new objects, as Python does by itself: memory stays flat.
@@ -95,8 +98,6 @@ class LiveRun:
                     statements=self._asked.queries,
                 )
                 stack.callback(self._recorder.close)
-            if self._target.product is not Product.POSTGRESQL:
-                return self._cannot_look(None)
             source = _source(self._target)
             stack.callback(source.close)
             client_side = ClientSide(
@@ -108,7 +109,7 @@ class LiveRun:
             stack.callback(client_side.close)
             return self._run(source, client_side)
 
-    def _run(self, source: PostgresqlSource, client_side: ClientSide) -> int:
+    def _run(self, source: Source, client_side: ClientSide) -> int:
         stop = Stop()
         loop = Loop(
             source,
@@ -180,7 +181,7 @@ class LiveRun:
         if recorder.failed:
             yield Event(turn.snapshot.at if turn.snapshot else time.time(), "note", recorder.failed)
 
-    def _finish(self, source: PostgresqlSource, lost: str | None) -> int:
+    def _finish(self, source: Source, lost: str | None) -> int:
         """The report, and the end of sessions if that was asked for."""
         asked = self._asked
         notes = [f"at the end the server was not there: {lost}"] if lost else []
@@ -193,7 +194,7 @@ class LiveRun:
             return self._answer.exit_code(report)
         return self._terminate(source, report, shown)
 
-    def _terminate(self, source: PostgresqlSource, report: LeaksReport, shown: LeaksReport) -> int:
+    def _terminate(self, source: Source, report: LeaksReport, shown: LeaksReport) -> int:
         from dbdoctor.cli.leaks_terminate import run_termination
 
         if not self._manner.wants_json:
@@ -220,13 +221,18 @@ class LiveRun:
                 print(line)
         return max(self._answer.exit_code(report), terminated.exit_code)
 
-    def _cannot_look(self, error: Exception | None) -> int:
+    def _cannot_look(self, error: Exception) -> int:
         from dbdoctor.cli.leaks_failed import show_failure
 
         return show_failure(self._target, error, self._login_timeout, self._manner, self._answer)
 
 
-def _source(target: Target) -> PostgresqlSource:
+def _source(target: Target) -> Source:
+    """What takes the snapshots, by product."""
+    if target.product is Product.SQLSERVER:
+        from dbdoctor.watch.sqlserver_source import SqlServerSource
+
+        return SqlServerSource(target)
     from dbdoctor.watch.postgresql_source import PostgresqlSource
 
     return PostgresqlSource(target)
