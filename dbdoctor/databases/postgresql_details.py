@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dbdoctor.databases.postgresql_session_rows import Database
 from dbdoctor.databases.postgresql_sessions import Row
 from dbdoctor.databases.postgresql_text import decode, one_line
+from dbdoctor.databases.statement_secrets import without_passwords
 from dbdoctor.model.secret import redact
 from dbdoctor.model.session import Detail, Session, Waiter
 
@@ -133,4 +134,4 @@ def _asked_at(session: Session | None) -> float | None:
 
 def _statement(raw: bytes | None, encoding: str | None) -> str | None:
     text = decode(bytes.fromhex(raw.decode("ascii")), encoding) if raw is not None else None
-    return None if text is None or text in _NO_STATEMENT else redact(one_line(text, _STATEMENT))
+    return None if text is None or text in _NO_STATEMENT else redact(one_line(without_passwords(text), _STATEMENT))

@@ -93,6 +93,26 @@ def test_checkouts_never_returned_are_told_from_pools_never_asked():
     assert "engine-per-request" not in codes(report)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        r"SELECT E'it\'s hidden', 'hidden'",
+        r"SELECT 'C:\', 'hidden'",
+        "SELECT 1 /* don't */, 'hidden'",
+        "-- name: don't SELECT 'hidden'",
+        """SELECT "o'clock", 'hidden'""",
+        "SELECT $a$it's hidden$a$, 'hidden'",
+        "SELECT 'hidden and cu",
+    ],
+)
+def test_literals_are_masked_whatever_stands_before_them(statement):
+    open_since = in_transaction(1, 0.0)
+    report = watch(lambda _: [open_since], explain=says(statement))
+    rows = " ".join(only(report, "idle-in-transaction").rows)
+    assert "hidden" not in rows
+    assert "…" in rows
+
+
 def test_engines_dropped_and_swept_by_the_garbage_collector():
     """Every ten requests or so the collector closes all that was forgotten, the youngest with the oldest."""
     pools = PoolModel(0, 1000).run([Job(0.8 * n, 0.01, kept=True) for n in range(80)])
