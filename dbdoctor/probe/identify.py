@@ -18,6 +18,8 @@ _CLIENT_HELLO = bytes.fromhex("160301002d010000290303") + b"\0" * 32 + bytes.fro
 # MS-TDS 2.2.6.5 PRELOGIN: packet type 18, one option (VERSION), terminator, six bytes of version.
 _TDS_PRELOGIN = bytes.fromhex("12010014000000000000060006ff000000000000")
 _QUESTIONS = (b"GET / HTTP/1.0\r\n\r\n", _CLIENT_HELLO, _TDS_PRELOGIN)
+# PostgreSQL's SSLRequest; it answers with one letter, and to other questions by closing.
+_SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 
 
 def name_service(data: bytes) -> str | None:
@@ -46,9 +48,14 @@ def name_service(data: bytes) -> str | None:
     return None
 
 
-def ask_around(address: Address, deadline: Deadline) -> str | None:
-    """Ask, on connections of their own and within 0.7 s, in HTTP, TLS and TDS; None when nothing says what it is."""
+def ask_around(address: Address, deadline: Deadline, *, postgresql: bool = False) -> str | None:
+    """Ask, on connections of their own and within 0.7 s, in HTTP, TLS and TDS; None when nothing says what it is.
+
+    With `postgresql`, whether it is one is asked before all else.
+    """
     until = Deadline.after(min(0.7, deadline.remaining))
+    if postgresql and _is_postgresql(address, until):
+        return "PostgreSQL (or a pooler for it)"
     for question in _QUESTIONS:
         sock = connect_one(address, until).socket
         if sock is None or until.remaining <= 0:
@@ -57,6 +64,11 @@ def ask_around(address: Address, deadline: Deadline) -> str | None:
         if name:
             return name
     return None
+
+
+def _is_postgresql(address: Address, until: Deadline) -> bool:
+    sock = connect_one(address, until).socket
+    return sock is not None and _ask(sock, _SSL_REQUEST, until.part(0.3)) in (b"S", b"N")
 
 
 def _ask(sock: socket.socket, question: bytes, until: Deadline) -> bytes:

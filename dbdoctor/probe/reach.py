@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.stage import Failure, StageName
-from dbdoctor.model.target import Target
+from dbdoctor.model.target import Endpoint, Target
 from dbdoctor.probe.connect import Attempt, connect_all
 from dbdoctor.probe.deadline import Deadline
 from dbdoctor.probe.events import StageLog
@@ -48,33 +49,53 @@ class Reach(NamedTuple):
     failures: tuple[Failure, ...] = ()
 
 
+class Resolved(NamedTuple):
+    """The addresses found, in order, and a failure for each host that has none."""
+
+    addresses: tuple[Address, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
 def reach(target: Target, deadline: Deadline, log: StageLog) -> Reach:
     """Resolve all hosts and connect to all addresses. The connections are the receiver's to close."""
-    resolutions = _resolve(target, deadline, log)
-    failures = [failure for resolution in resolutions if (failure := _name_resolution(resolution))]
-    addresses = [address for resolution in resolutions for address in resolution.addresses]
-    if not addresses:
-        return Reach(failures=tuple(failures))
+    resolved = resolve(target.endpoints, deadline, log)
+    if not resolved.addresses:
+        return Reach(failures=resolved.failures)
+    made = connect(resolved.addresses, deadline, log)
+    return Reach(made.attempts, (*resolved.failures, *made.failures))
+
+
+def resolve(endpoints: Sequence[Endpoint], deadline: Deadline, log: StageLog) -> Resolved:
+    """Stage one: all addresses of all hosts."""
+    resolutions = _resolve(endpoints, deadline, log)
+    return Resolved(
+        tuple(address for resolution in resolutions for address in resolution.addresses),
+        tuple(failure for resolution in resolutions if (failure := _name_resolution(resolution))),
+    )
+
+
+def connect(addresses: Sequence[Address], deadline: Deadline, log: StageLog, how: str = "") -> Reach:
+    """Stage two: a connection to each address; `how` is said after the one that is taken."""
     log.start(StageName.CONNECT, _listed([address.shown for address in addresses]))
     attempts = connect_all(list(dict.fromkeys(addresses)), deadline)
-    failures += [failure for attempt in attempts if (failure := _name_attempt(attempt))]
+    failures = [failure for attempt in attempts if (failure := _name_attempt(attempt))]
     made = tuple(attempt for attempt in attempts if attempt.socket)
     first = made[0] if made else attempts[0]
     log.end(
         ok=bool(made),
-        detail=first.address.shown if made else _word(first),
+        detail=first.address.shown + how if made else _word(first),
         lines=tuple(f"{attempt.address.shown}: {_word(attempt)}" for attempt in attempts) if len(attempts) > 1 else (),
         seconds=first.seconds,
     )
     return Reach(made, tuple(failures))
 
 
-def _resolve(target: Target, deadline: Deadline, log: StageLog) -> list[Resolution]:
-    asked = [endpoint for endpoint in target.endpoints if needs_resolver(endpoint)]
+def _resolve(endpoints: Sequence[Endpoint], deadline: Deadline, log: StageLog) -> list[Resolution]:
+    asked = [endpoint for endpoint in endpoints if needs_resolver(endpoint)]
     if not asked:
-        return resolve_all(target.endpoints, deadline)
+        return resolve_all(endpoints, deadline)
     log.start(StageName.RESOLVE, _listed([endpoint.host or "localhost" for endpoint in asked]))
-    resolutions = resolve_all(target.endpoints, deadline)
+    resolutions = resolve_all(endpoints, deadline)
     asked_of = [r for r in resolutions if needs_resolver(r.endpoint)]
     lines = tuple(f"{r.endpoint.host}: {_answer(r)}" for r in asked_of)
     log.end(

@@ -118,14 +118,9 @@ def _probe_of(product: Product) -> Callable[[Target, Deadline, int, Callable[[Ev
         from dbdoctor.probe import postgresql
 
         return postgresql.examine
-    return _not_yet
+    from dbdoctor.probe import sqlserver
 
-
-def _not_yet(target: Target, deadline: Deadline, samples: int, on_event: Callable[[Event], None]) -> Examination:
-    """A product whose probe is not written."""
-    del samples, on_event
-    failure = Failure("product-not-supported-yet", StageName.CONNECT, values={"product": "SQL Server"})
-    return Examination(target, connected=False, seconds=deadline.elapsed, findings=(find(failure),), notes=target.notes)
+    return sqlserver.examine
 
 
 def _patience(running: dict[int, _Running]) -> float:
@@ -155,7 +150,7 @@ def _own_fault(state: _Running, error: BaseException) -> Examination:
 def _stopped(state: _Running, code: str, values: dict[str, object]) -> Examination:
     """What is known of a probe that gave no examination itself."""
     stage = state.under_way.name if state.under_way else StageName.CONNECT
-    finding = find(Failure(code, stage, values=values))
+    finding = find(Failure(code, stage, values=values), product=state.target.product)
     seconds = state.deadline.elapsed
     ended = Stage(stage, ok=False, seconds=seconds, detail=redact(finding.title))
     return Examination(

@@ -47,7 +47,7 @@ def take_samples(
 ) -> Samples:
     """Time `count` logins and round trips; the session already open is the first sample. Seconds."""
     sampler = _Sampler(target, addresses, deadline)
-    note = _reason_to_stop(facts)
+    note = reason_to_stop(facts)
     try:
         sampler.time(first)
         if facts.pooler is None:
@@ -160,7 +160,8 @@ class _Sampler:
         return False
 
 
-def _reason_to_stop(facts: ServerFacts) -> str | None:
+def reason_to_stop(facts: ServerFacts) -> str | None:
+    """Why no further login may be made: the server, the role or the database is short of free sessions."""
     if facts.slots and facts.slots.free < _FEWEST_FREE_SLOTS:
         return "the server is short of free sessions"
     for limit in facts.limits:

@@ -176,20 +176,21 @@ def name_matches(certificate: Mapping[str, Any], host: str) -> bool:
     names = [(str(kind), str(value)) for kind, value in certificate.get("subjectAltName", ())]
     address = _as_ip(host)
     for kind, value in names:
-        if kind == "DNS" and _matches(value.lower(), host.lower()):
+        if kind == "DNS" and matches_pattern(value.lower(), host.lower()):
             return True
         if kind == "IP Address" and address is not None and _as_ip(value) == address:
             return True
     if any(kind == ("IP Address" if address else "DNS") for kind, _ in names):
         return False
-    return any(_matches(value.lower(), host.lower()) for value in _common_names(certificate))
+    return any(matches_pattern(value.lower(), host.lower()) for value in _common_names(certificate))
 
 
 def _common_names(certificate: Mapping[str, Any]) -> list[str]:
     return [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
 
 
-def _matches(pattern: str, host: str) -> bool:
+def matches_pattern(pattern: str, host: str) -> bool:
+    """Whether a name of a certificate, which may begin with `*.` for one label, is this host. Both in lower case."""
     if pattern.startswith("*."):
         first, dot, rest = host.partition(".")
         return bool(first and dot) and rest == pattern[2:]

@@ -8,15 +8,30 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dbdoctor.model.finding import Finding, Page, Severity
 from dbdoctor.model.stage import Failure
+from dbdoctor.model.target import Product
 from dbdoctor.probe.failures.entry import Entry
 
 # Read by name so that a code costs the import of one small file only.
-FIELDS = ("network", "protocol", "tls", "login", "capacity", "availability", "pooler", "client")
+FIELDS = (
+    "network",
+    "protocol",
+    "tls",
+    "login",
+    "capacity",
+    "availability",
+    "pooler",
+    "client",
+    "sqlserver_login",
+    "sqlserver_azure",
+    "sqlserver_way",
+)
+# What the codes above are called on another product than PostgreSQL: `words_<product>.py`, and the product's name.
+_WORDS_OF = {"sqlserver": "SQL Server"}
 
 
 # Written for people; a program finds the figure under `waited_seconds`, and the rest in keys of its own.
@@ -33,9 +48,18 @@ def catalogue() -> Mapping[str, Entry]:
     return entries
 
 
-def find(failure: Failure, *, severity: Severity = Severity.ERROR) -> Finding:
-    """The finding for a failure that happened: its entry's texts with the failure's values in them."""
-    entry = catalogue()[failure.code]
+@functools.cache
+def words_of(product: str) -> Mapping[str, Entry]:
+    """Entries in the words of a product ("sqlserver"), by code; empty where it has none of its own."""
+    if product not in _WORDS_OF:
+        return {}
+    module = importlib.import_module(f"dbdoctor.probe.failures.words_{product}")
+    return {entry.code: entry for entry in module.ENTRIES}
+
+
+def find(failure: Failure, *, severity: Severity = Severity.ERROR, product: Product = Product.POSTGRESQL) -> Finding:
+    """The finding for a failure that happened: its entry's texts, in the product's words, with the failure's values in them."""
+    entry = words_of(product.name.lower()).get(failure.code) or catalogue()[failure.code]
     values = _Values({key: value for key, value in failure.values.items() if value not in (None, "")})
     rows = [f"said: {failure.cause}"] if failure.cause else []
     rows += [str(row) for row in failure.values.get("rows", ())]  # type: ignore[attr-defined]
@@ -54,19 +78,32 @@ def find(failure: Failure, *, severity: Severity = Severity.ERROR) -> Finding:
 
 
 def pages() -> dict[str, Page]:
-    """The page of every failure."""
+    """The page of every failure; where products have words of their own, each with its own after PostgreSQL's."""
+    return {code: _page([("", entry), *_other_words(code)]) for code, entry in catalogue().items()}
+
+
+def _other_words(code: str) -> list[tuple[str, Entry]]:
+    return [(name, entry) for product, name in _WORDS_OF.items() if (entry := words_of(product).get(code))]
+
+
+def _page(entries: Sequence[tuple[str, Entry]]) -> Page:
     words = _Values({}, known_as="<{}>")
-    return {
-        entry.code: Page(
-            code=entry.code,
-            summary=entry.title.format_map(words),
-            means=_sentence(entry.means.format_map(words)),
-            matters=_sentence(entry.matters.format_map(words)),
-            do=_sentence(entry.fix.format_map(words)),
-            example=entry.command.format_map(words) if entry.command else None,
-        )
-        for entry in catalogue().values()
-    }
+    first = entries[0][1]
+
+    def text(part: str) -> str:
+        said = [(name, _sentence(getattr(entry, part).format_map(words))) for name, entry in entries]
+        unlike = [(name, one) for number, (name, one) in enumerate(said) if not number or one != said[0][1]]
+        return "\n\n".join(f"On {name}: {one}" if name else one for name, one in unlike)
+
+    commands = [(name, entry.command.format_map(words)) for name, entry in entries if entry.command]
+    return Page(
+        code=first.code,
+        summary=first.title.format_map(words),
+        means=text("means"),
+        matters=text("matters"),
+        do=text("fix"),
+        example="\n".join(f"-- {name}\n{command}" if name else command for name, command in commands) or None,
+    )
 
 
 def _sentence(text: str) -> str:
