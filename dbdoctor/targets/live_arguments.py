@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dbdoctor.model.secret import Secret
 from dbdoctor.model.target import Product, Target, TargetWarning
 from dbdoctor.targets.dialects.shared.collect import Collector
 from dbdoctor.targets.dialects.shared.python_drivers import DRIVERS
@@ -19,7 +18,6 @@ _SQLSERVER_OWN = frozenset(
         "use_datetime2", "arraysize", "native_uuid", "minsize", "maxsize", "echo",
     }
 )  # fmt: skip
-_LOGIN_TIMEOUTS = ("timeout", "login_timeout")
 
 
 def with_arguments(target: Target, arguments: Mapping[str, Any], driver: str) -> Target:
@@ -95,24 +93,23 @@ def _server_settings(settings: Mapping[Any, Any]) -> dict[str, str]:
 
 
 def _sqlserver(target: Target, arguments: Mapping[str, Any]) -> Target:
-    parameters, secrets = dict(target.parameters), dict(target.secret_parameters)
-    notes, warnings = list(target.notes), list(target.warnings)
+    """What pyodbc, aioodbc, pymssql and mssql-python take; the ODBC ones with ODBC's rules for keywords."""
+    from dbdoctor.targets.dialects.odbc import SQLSERVER
+    from dbdoctor.targets.dialects.shared.odbc_meaning import as_meant, is_freetds
+    from dbdoctor.targets.dialects.shared.sqlserver import to_options, to_target
+
+    notes, pairs, warnings = list(target.notes), [], list(target.warnings)
     for name, value in arguments.items():
         lower = name.lower()
-        if lower in ("uid", "user"):
-            target = replace(target, user=str(value))
-        elif lower in ("pwd", "password"):
-            target = replace(target, password=Secret(str(value)))
-        elif lower == "database":
-            target = replace(target, database=str(value))
-        elif lower in _LOGIN_TIMEOUTS and target.driver != "pymssql":
+        if lower == "timeout" or (lower == "login_timeout" and target.driver == "pymssql"):
             notes.append(f"the application's login timeout is {value} s (`{name}` in connect_args)")
-        elif lower == "connect_timeout":
+        elif lower in ("connect_timeout", "login_timeout"):
             warnings.append(TargetWarning("unknown-driver-option", name, "timeout", fatal=False))
-        elif lower == "keystoresecret":
-            secrets[name] = Secret(str(value))
         elif lower not in _SQLSERVER_OWN and isinstance(value, str | int):
-            parameters[name] = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-    return replace(
-        target, parameters=parameters, secret_parameters=secrets, notes=tuple(notes), warnings=tuple(warnings)
-    )
+            pairs.append((name, str(value)))
+    meant = as_meant(pairs, arguments=True, freetds=is_freetds(target.parameters.get("Driver", "")))
+    collector = Collector(SQLSERVER)
+    for name, text in meant.pairs:
+        collector.take(name, text)
+    merged = to_target({**to_options(target), **collector.options}, target)
+    return replace(merged, notes=tuple(notes), warnings=(*warnings, *meant.warnings))

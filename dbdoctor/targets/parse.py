@@ -48,11 +48,14 @@ def parse_dsn(text: str, *, environment: Mapping[str, str] | None = None) -> Tar
         remember(secret)
     try:
         target = _read(dsn)
+        environment = os.environ if environment is None else environment
         if target.product is not Product.POSTGRESQL:
-            return target
+            from dbdoctor.targets.odbc_source import complete_source
+
+            return complete_source(target, environment)
         from dbdoctor.targets.libpq.defaults import complete
 
-        return complete(target, os.environ if environment is None else environment)
+        return complete(target, environment)
     except UsageError:
         raise
     except Exception:

@@ -183,7 +183,7 @@ EVERY_DIALECT = [
         "psqlODBC",
     ),
     (f"mssql+pyodbc://u:{ENCODED}@h:5433/d?driver=x", "SQLAlchemy URL", "pyodbc"),
-    (f"mssql://u:{ENCODED}@h:5433/d", "SQLAlchemy URL", "pyodbc"),
+    (f"mssql://u:{ENCODED}@h:5433/d?driver=x", "SQLAlchemy URL", "pyodbc"),
     (f"mssql+aioodbc://u:{ENCODED}@h:5433/d?driver=x", "SQLAlchemy URL", "aioodbc"),
     (f"mssql+mssqlpython://u:{ENCODED}@h:5433/d", "SQLAlchemy URL", "mssqlpython"),
     (f"mssql+pymssql://u:{ENCODED}@h:5433/d", "SQLAlchemy URL", "pymssql"),
@@ -278,22 +278,6 @@ def test_servers_of_sql_server(text, endpoint):
     target = read(text)
     assert target.product is Product.SQLSERVER
     assert target.endpoints == (endpoint,)
-
-
-def test_odbc_data_source_names():
-    assert read("DSN=shop;UID=u;PWD=p").parameters == {"DSN": "shop"}
-    by_url = read("mssql+pyodbc://u:p@shop:1433")
-    assert by_url.parameters == {"DSN": "shop"}
-    assert any("drops its port" in note for note in by_url.notes)
-
-
-def test_odbc_settings_are_under_odbcs_names_and_the_unknown_ones_are_dropped():
-    target = read(
-        "DRIVER={ODBC Driver 18 for SQL Server};server=h;ENCRYPT=strict;Initial Catalog=x;Login Timeout=5;Foo=bar"
-    )
-    assert target.parameters == {"Driver": "ODBC Driver 18 for SQL Server", "Encrypt": "strict"}
-    assert any("`Database`" in note for note in target.notes)
-    assert any("login timeout" in note for note in target.notes)
 
 
 @pytest.mark.parametrize(

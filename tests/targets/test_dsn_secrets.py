@@ -13,6 +13,7 @@ from dbdoctor.model import secret as model_secret
 from dbdoctor.model.secret import redact
 from dbdoctor.model.target import Target
 from dbdoctor.targets.parse import parse_dsn
+from tests.servers.workspace import workspace
 
 NASTY = "@/:;{}%#?&=+,'\"\\ [].$!|<>~^`()*-_"
 SECRETS = st.one_of(
@@ -95,10 +96,19 @@ WRONG: list[tuple[str, Callable[[str], str]]] = [
 ]
 
 
+def _odbc_ini() -> str:
+    """A file with the data source that a template names."""
+    path = workspace().write(workspace().directory("ini", mode=0o755) / "odbc.ini", "[dsn]\nServer=hst\n", mode=0o644)
+    return str(path)
+
+
+ENVIRONMENT = {"HOME": "/nonexistent", "ODBCSYSINI": "/nonexistent", "ODBCINI": _odbc_ini()}
+
+
 def said(text: str) -> str:
     """Everything that may be shown of a text: of the Target, or of the error and of all that hangs on it."""
     try:
-        target: Target = parse_dsn(text, environment={"HOME": "/nonexistent"})
+        target: Target = parse_dsn(text, environment=ENVIRONMENT)
     except UsageError as error:
         assert error.__cause__ is None
         return "\n".join(str(part) for part in (error, error.what, error.cause, error.help, error.args))
@@ -151,7 +161,7 @@ def test_a_password_in_its_place_is_read_and_never_shown(template, form, secret)
     # A control character as it is is refused in every dialect; percent-encoded it is a password like others.
     text = template.format(form(secret))
     try:
-        target = parse_dsn(text, environment={"HOME": "/nonexistent"})
+        target = parse_dsn(text, environment=ENVIRONMENT)
     except UsageError:
         assert form is not encoded or "odbc" in template
         assert re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", secret)

@@ -7,13 +7,13 @@ both ignore the ones they do not know.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from dbdoctor.errors import UsageError
 from dbdoctor.model.target import Product, Target
 from dbdoctor.targets.dialects.libpq_keyvalue import read_pairs
 from dbdoctor.targets.dialects.shared import convert
 from dbdoctor.targets.dialects.shared.collect import Collector, Driver, probed_through
+from dbdoctor.targets.dialects.shared.odbc_meaning import as_meant
 from dbdoctor.targets.dialects.shared.pairs import braced_pairs
 from dbdoctor.targets.dialects.shared.sqlserver import ODBC_KEYWORDS, to_target
 from dbdoctor.targets.libpq import options as libpq
@@ -22,13 +22,6 @@ from dbdoctor.targets.libpq.parameters import KNOWN_PARAMETERS
 NAME = "ODBC connection string"
 
 _MARK = re.compile(r"(?:\A|;)\s*(driver|dsn|filedsn)\s*=", re.IGNORECASE)
-_TIMEOUTS = frozenset({"logintimeout", "connectiontimeout", "connecttimeout"})
-_NOT_ODBC: Mapping[str, str] = {
-    "initialcatalog": "Database",
-    "datasource": "Server",
-    "userid": "UID",
-    "applicationname": "APP",
-}
 
 SQLSERVER = Driver(
     "pyodbc",
@@ -75,29 +68,12 @@ def target_of(text: str, dialect: str, driver: str | None, notes: tuple[str, ...
     named = next((value for name, value in pairs if name.lower() == "driver"), "")
     if re.search(r"postgres|psqlodbc", named, re.IGNORECASE):
         return _postgresql(pairs, dialect)
+    meant = as_meant(pairs)
     collector = Collector(SQLSERVER)
-    seen: set[str] = set()
-    for name, value in pairs:
-        # The driver manager and the drivers take the first of two.
-        if collector.driver.key(name) not in seen:
-            collector.take(name, value)
-        seen.add(collector.driver.key(name))
-    base = Target(Product.SQLSERVER, (), dialect=dialect, driver=driver, notes=(*notes, *_ignored(pairs)))
+    for name, value in meant.pairs:
+        collector.take(name, value)
+    base = Target(Product.SQLSERVER, (), dialect=dialect, driver=driver, notes=notes, warnings=meant.warnings)
     return to_target(collector.options, base)
-
-
-def _ignored(pairs: list[tuple[str, str]]) -> tuple[str, ...]:
-    """Notes on well-known names of other dialects, which ODBC drivers ignore without a word."""
-    notes = []
-    for name, _ in pairs:
-        plain = re.sub(r"[ _]", "", name.lower())
-        if plain in _TIMEOUTS:
-            notes.append(
-                "an ODBC connection string has no keyword for the login timeout, so the one written is ignored"
-            )
-        elif plain in _NOT_ODBC:
-            notes.append(f"an ODBC connection string has `{_NOT_ODBC[plain]}` for what ADO.NET calls otherwise")
-    return tuple(dict.fromkeys(notes))
 
 
 def _postgresql(pairs: list[tuple[str, str]], dialect: str) -> Target:

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dbdoctor.errors import UsageError
-from dbdoctor.model.target import Product, Target
+from dbdoctor.model.target import Product, Target, TargetWarning
 from dbdoctor.targets.dialects import odbc
 from dbdoctor.targets.dialects.shared import convert
 from dbdoctor.targets.dialects.shared.collect import Collector, Driver, probed_through
+from dbdoctor.targets.dialects.shared.odbc_meaning import NO_TIMEOUT, TIMEOUT_REMEDY, as_meant
 from dbdoctor.targets.dialects.shared.sqlserver import to_target
 from dbdoctor.targets.dialects.shared.url import Url, split_url
 
+DRIVER_REMEDY = "driver=ODBC+Driver+18+for+SQL+Server"
 _SQLALCHEMY_OWN = frozenset({"ansi", "unicode_results", "autocommit", "plugin", "charset"})
 _PYODBC = Driver(
     "pyodbc",
     own={
-        **{key: rule for key, rule in odbc.SQLSERVER.own.items() if key != "timeout"},
+        **odbc.SQLSERVER.own,
         "odbc_autotranslate": ("AutoTranslate", convert.same),
     },
-    accepted=_SQLALCHEMY_OWN | {"odbc_connect", "timeout"},
+    accepted=_SQLALCHEMY_OWN | {"odbc_connect"},
     strict=False,
     key=str.lower,
 )
@@ -67,38 +69,44 @@ def read_mssql(text: str, dialect: str) -> Target:
                 help='write `urllib.parse.quote_plus("Driver={...};Server=...;...")` after `odbc_connect=`',
             )
         return odbc.target_of(whole[0], dialect, name, notes)
+    if driver is _PYODBC:
+        return _odbc(url, name, dialect, notes)
     collector = Collector(driver)
-    collector.options.update(_parts(url, driver))
+    collector.options.update(_parts(url))
     for key, value in url.query:
         if value:
             collector.take(key, value)
-    options = collector.options
-    if driver is _PYODBC:
-        notes += _as_pyodbc(url, options)
-    base = Target(Product.SQLSERVER, (), dialect=dialect, driver=name, notes=notes, warnings=tuple(collector.warnings))
+    warnings = tuple(collector.warnings)
+    base = Target(Product.SQLSERVER, (), dialect=dialect, driver=name, notes=notes, warnings=warnings)
+    return to_target(collector.options, base)
+
+
+def _odbc(url: Url, name: str, dialect: str, notes: tuple[str, ...]) -> Target:
+    """What SQLAlchemy makes an ODBC string of, with a warning for what it does not do that people expect of it.
+
+    Without a database the host goes as the name of a data source: `complete_source` tells later whether there is one.
+    """
+    meant = as_meant((key, value) for key, value in url.query if value and key.lower() not in _SQLALCHEMY_OWN)
+    collector = Collector(_PYODBC)
+    collector.options.update(_parts(url))
+    for key, value in meant.pairs:
+        collector.take(key, value)
+    options, warnings = collector.options, list(meant.warnings)
+    if not options.get("UID") and "Authentication" not in options:
+        options.setdefault("Trusted_Connection", "Yes")
+    timeouts = [key for key, value in url.query if key.lower() == "timeout" and value]
+    if timeouts and not any(warning.code == NO_TIMEOUT for warning in warnings):
+        warnings.append(TargetWarning(NO_TIMEOUT, "timeout", TIMEOUT_REMEDY))
+    if url.hosts and not url.database:
+        options["DSN"] = url.hosts
+    elif "Driver" not in options and name != "mssqlpython":
+        warnings.append(TargetWarning("odbc-driver-not-named", "driver", DRIVER_REMEDY, fatal=True))
+    base = Target(Product.SQLSERVER, (), dialect=dialect, driver=name, notes=notes, warnings=tuple(warnings))
     return to_target(options, base)
 
 
-def _parts(url: Url, driver: Driver) -> dict[str, str]:
-    """What stands before the `?`; without a database, pyodbc takes the host as an ODBC data source name."""
+def _parts(url: Url) -> dict[str, str]:
+    """What stands before the `?`."""
     port = url.ports.strip(",") if url.ports else None
     parts = {"Server": url.hosts, "Port": port, "UID": url.user, "PWD": url.password, "Database": url.database}
-    if driver is _PYODBC and url.hosts and not url.database:
-        parts = {"DSN": url.hosts, "UID": url.user, "PWD": url.password}
     return {name: value for name, value in parts.items() if value}
-
-
-def _as_pyodbc(url: Url, options: dict[str, str]) -> tuple[str, ...]:
-    """What SQLAlchemy adds for pyodbc, and what it does with the URL that people do not expect."""
-    notes: list[str] = []
-    if not options.get("UID") and "Authentication" not in options:
-        options.setdefault("Trusted_Connection", "Yes")
-    if "DSN" in options and url.ports:
-        notes.append("a URL without a database names an ODBC data source: SQLAlchemy drops its port")
-    elif "DSN" not in options and "Driver" not in options:
-        notes.append("the URL names no `driver=`, which pyodbc needs unless it is given an ODBC data source name")
-    if any(name.lower() == "timeout" for name, _ in url.query):
-        notes.append(
-            "`timeout` in the URL has no effect with ODBC: give `connect_args={'timeout': ...}` to create_engine"
-        )
-    return tuple(notes)

@@ -81,6 +81,23 @@ def to_target(options: Mapping[str, str], base: Target) -> Target:
     )
 
 
+def to_options(target: Target) -> dict[str, str]:
+    """The ODBC options that `to_target` makes this target of."""
+    options = dict(target.parameters)
+    if target.endpoints:
+        end = target.endpoints[0]
+        options["Server"] = (end.host or "localhost") + (f"\\{end.instance}" if end.instance else "")
+        if end.port is not None:
+            options["Server"] += f",{end.port}"
+    fields = (
+        ("UID", target.user),
+        ("Database", target.database),
+        ("PWD", target.password and target.password.reveal()),
+    )
+    options |= {name: value for name, value in fields if value}
+    return options | {name: secret.reveal() for name, secret in target.secret_parameters.items()}
+
+
 def parse_server(text: str, port: str | None = None) -> Endpoint:
     r"""`tcp:host,port`, `host\instance`, `(local)`, `.`, `[::1],1433`. Raises UsageError."""
     pipe = _PIPE.fullmatch(text.removeprefix("np:"))
@@ -91,7 +108,7 @@ def parse_server(text: str, port: str | None = None) -> Endpoint:
     host, _, instance = text.strip().partition("\\")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-    elif host.count(":") == 1:
+    elif host.count(":") == 1:  # in a config's `host`, or after `np:`; in a connection string it was understood
         raise UsageError(
             "the server has a `:` in it", help="SQL Server's drivers want a comma before the port: `Server=db1,1433`"
         )

@@ -1,0 +1,163 @@
+"""What ODBC drivers ignore, refuse or misread in a string for SQL Server is read as it was meant, with a warning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dbdoctor.errors import UsageError
+from dbdoctor.model.target import Endpoint, Target
+from dbdoctor.targets.live_arguments import with_arguments
+from dbdoctor.targets.parse import parse_dsn
+
+MICROSOFT = "Driver={ODBC Driver 18 for SQL Server}"
+
+
+def read(text: str, **environment: str) -> Target:
+    return parse_dsn(text, environment={"HOME": "/nonexistent", "ODBCSYSINI": "/nonexistent", **environment})
+
+
+def said(target: Target) -> list[tuple[str, str, str | None]]:
+    return [(warning.code.removeprefix("odbc-"), warning.subject, warning.remedy) for warning in target.warnings]
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        ("Server=h;Encrypt=yes;TrustServerCertificate=no;Database=d;APP=x", []),
+        ("Server=h;Encrypt=true", [("value-refused", "Encrypt=true", "Encrypt=yes")]),
+        ("Server=h;Encrypt=False", [("value-refused", "Encrypt=false", "Encrypt=no")]),
+        ("Server=h;trustservercertificate=TRUE", [("value-refused", "TrustServerCertificate=true", "TrustServerCertificate=yes")]),
+        ("Server=h;Trusted_Connection=SSPI", [("value-refused", "Trusted_Connection=sspi", "Trusted_Connection=yes")]),
+        ("Server=h;MARS_Connection=true", [("value-refused", "MARS_Connection=true", "MARS_Connection=yes")]),
+        ("Server=h;Initial Catalog=d", [("keyword-ignored", "Initial Catalog", "Database")]),
+        ("Data Source=h", [("keyword-ignored", "Data Source", "Server")]),
+        ("Server=h;User ID=u", [("keyword-ignored", "User ID", "UID")]),
+        ("Server=h;User=u", [("keyword-ignored", "User", "UID")]),
+        ("Server=h;Password=hunter2", [("keyword-ignored", "Password", "PWD")]),
+        ("Server=h;Application Name=x", [("keyword-ignored", "Application Name", "APP")]),
+        ("Server=h;MultipleActiveResultSets=true", [("keyword-ignored", "MultipleActiveResultSets", "MARS_Connection")]),
+        ("Server=h;Port=1500", [("keyword-ignored", "Port", "Server=host,port")]),
+        ("Server=h,1500;Port=1500", []),
+        ("Server=h;LoginTimeout=5", [("login-timeout-ignored", "LoginTimeout", "connect_args={'timeout': 5}")]),
+        ("Server=h;Connection Timeout=5", [("login-timeout-ignored", "Connection Timeout", "connect_args={'timeout': 5}")]),
+        ("Server=h;Connect Timeout=5", [("login-timeout-ignored", "Connect Timeout", "connect_args={'timeout': 5}")]),
+        ("Server=h;Timeout=5", [("login-timeout-ignored", "Timeout", "connect_args={'timeout': 5}")]),
+        ("Server=h:1500", [("server-misread", "Server=host:port", "Server=host,port")]),
+        ("Server=tcp:h:1500", [("server-misread", "Server=host:port", "Server=host,port")]),
+        ("Server=[::1],1500", [("server-misread", "Server=[address]", "Server=address,port")]),
+        ("Server=h;Encryption=require", [("keyword-ignored", "Encryption", "Encrypt=yes")]),
+    ],
+)  # fmt: skip
+def test_microsofts_driver(text: str, warnings: list[tuple[str, str, str | None]]) -> None:
+    assert said(read(f"{MICROSOFT};{text}")) == warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        ("Server=h;Port=1500;Encryption=require;TDS_Version=7.4", []),
+        ("Server=h;Encrypt=yes", [("keyword-ignored", "Encrypt", "Encryption=require")]),
+        ("Server=h;TrustServerCertificate=no", [("keyword-ignored", "TrustServerCertificate", None)]),
+        ("Server=h;LoginTimeout=5", [("login-timeout-ignored", "LoginTimeout", "connect_args={'timeout': 5}")]),
+        ("Server=tcp:h,1500", [("server-misread", "Server=tcp:host", "Server=host")]),
+        ("Server=(local)", [("server-misread", "Server=(local)", "Server=host")]),
+        ("Address=h", [("keyword-ignored", "Address", "Server")]),
+    ],
+)
+def test_freetds(text: str, warnings: list[tuple[str, str, str | None]]) -> None:
+    assert said(read(f"Driver=FreeTDS;{text}")) == warnings
+
+
+def test_what_was_meant_is_what_is_probed() -> None:
+    target = read(
+        f"{MICROSOFT};Data Source=db1;Port=1500;User ID=app;Password=hunter2;Initial Catalog=shop;Encrypt=true;Foo=bar"
+    )
+    assert target.shown == "mssql://app@db1:1500/shop"
+    assert target.password is not None
+    assert target.password.reveal() == "hunter2"
+    assert target.parameters == {"Driver": "ODBC Driver 18 for SQL Server", "Encrypt": "yes"}
+    assert "hunter2" not in repr(target)
+    assert [warning.fatal for warning in target.warnings] == [False, False, False, False, True, False]
+
+
+def test_the_right_keyword_outweighs_the_wrong_one_wherever_it_stands() -> None:
+    for text in ("Initial Catalog=wrong;Database=right", "Database=right;Initial Catalog=wrong"):
+        assert read(f"{MICROSOFT};Server=h;{text}").database == "right"
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        ("mssql+pyodbc://u:p@h:1500/d?driver=ODBC+Driver+18+for+SQL+Server", []),
+        ("mssql+pyodbc://u:p@h/d?driver=x&timeout=5", [("login-timeout-ignored", "Timeout", "connect_args={'timeout': 5}")]),
+        ("mssql+pyodbc://u:p@h/d?driver=FreeTDS&timeout=5", [("login-timeout-ignored", "timeout", "connect_args={'timeout': 5}")]),
+        ("mssql+pyodbc://u:p@h/d?driver=x&Encrypt=true", [("value-refused", "Encrypt=true", "Encrypt=yes")]),
+        ("mssql+aioodbc://u:p@h/d", [("driver-not-named", "driver", "driver=ODBC+Driver+18+for+SQL+Server")]),
+        ("mssql+mssqlpython://u:p@h/d", []),
+        ("mssql+pymssql://u:p@h/d?timeout=5", []),
+        ("mssql+pyodbc://u:p@h:1500?driver=x", [("url-names-data-source", "database", "master")]),
+    ],
+)  # fmt: skip
+def test_sqlalchemys_urls(text: str, warnings: list[tuple[str, str, str | None]]) -> None:
+    target = read(text)
+    assert said(target) == warnings
+    assert target.endpoints[0].host == "h"
+
+
+def test_arguments_of_an_engine() -> None:
+    target = read("mssql+pyodbc://u:p@h/d?driver=x")
+    changed = with_arguments(target, {"Encrypt": True, "user": "other", "timeout": 5, "LoginTimeout": 3}, "pyodbc")
+    assert said(changed) == [
+        ("value-refused", "Encrypt=true", "Encrypt=yes"),
+        ("login-timeout-ignored", "LoginTimeout", "connect_args={'timeout': 5}"),
+    ]
+    assert (changed.user, changed.parameters["Encrypt"], changed.database) == ("other", "yes", "d")
+    assert changed.endpoints == target.endpoints
+    assert changed.password == target.password
+
+
+# --- data sources -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ini(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "odbcinst.ini").write_text("[Mine]\nDriver=/opt/lib/libtdsodbc.so\n")
+    (tmp_path / "odbc.ini").write_text(
+        "[ODBC Data Sources]\nshop=x\n\n; a comment\n[Shop]\nDriver = ODBC Driver 18 for SQL Server\n"
+        "Server = tcp:db1,1500\nDatabase = shop\nEncrypt = true\n# another\nDescription = the shop's\n\n"
+        "[old]\nDriver=Mine\nServername=conf\nEncrypt=yes\n[plain]\nDriver=Mine\nServername=db3\nPort=1600\n"
+    )
+    (tmp_path / "freetds.conf").write_text("[global]\ntds version = 7.4\n[conf]\n\thost = db2\n\tport = 1501\n")
+    return {"ODBCSYSINI": str(tmp_path), "FREETDSCONF": str(tmp_path / "freetds.conf")}
+
+
+def test_a_data_source_gives_the_endpoint(ini: dict[str, str]) -> None:
+    for text in ("DSN=shop;UID=app;PWD=hunter2", "mssql+pyodbc://app:hunter2@shop"):
+        target = read(text, **ini)
+        assert target.shown == "mssql://app@db1:1500/shop"
+        assert target.parameters["Driver"] == "ODBC Driver 18 for SQL Server"
+        assert said(target) == [("value-refused", "Encrypt=true", "Encrypt=yes")]
+    assert read("DSN=shop;Database=other", **ini).database == "other"
+
+
+def test_a_data_source_of_freetds_leads_to_freetds_conf(ini: dict[str, str]) -> None:
+    target = read("DSN=old", **ini)
+    assert target.endpoints == (Endpoint("db2", 1501),)
+    assert said(target) == [("keyword-ignored", "Encrypt", "Encryption=require")]
+    assert read("DSN=plain", **ini).endpoints == (Endpoint("db3", 1600),)
+
+
+def test_ones_own_file_comes_before_the_systems(ini: dict[str, str], tmp_path: Path) -> None:
+    own = tmp_path / "own.ini"
+    own.write_text("[shop]\nServer=mine\n")
+    assert read("DSN=shop", **ini, ODBCINI=str(own)).endpoints == (Endpoint("mine", 1433),)
+    (tmp_path / ".odbc.ini").write_text("[shop]\nServer=home\n")
+    assert read("DSN=shop", **{**ini, "HOME": str(tmp_path)}).endpoints == (Endpoint("home", 1433),)
+
+
+def test_a_data_source_that_is_nowhere_is_one_clear_error(ini: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="`nowhere` is in none of the files") as caught:
+        read("DSN=nowhere;UID=u", **ini)
+    assert ini["ODBCSYSINI"] in str(caught.value.help)
