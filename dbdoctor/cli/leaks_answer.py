@@ -99,6 +99,8 @@ class Answer:
     def exit_code(self, report: LeaksReport) -> ExitCode:
         """3 when every session is hidden from us, else by the findings."""
         sessions = sum(group.sessions for group in report.groups)
+        if not sessions and report.facts is not None and report.facts.restricted:
+            return ExitCode.CANNOT_LOOK
         if sessions and sum(group.hidden for group in report.groups) == sessions:
             return ExitCode.CANNOT_LOOK
         return options.exit_code_for(report.findings, self._manner.fail_on or options.FailOn.ERROR)

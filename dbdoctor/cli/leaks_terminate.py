@@ -13,6 +13,7 @@ from dbdoctor.model.duration import format_duration
 from dbdoctor.model.leaks import LeaksReport, SessionReport
 from dbdoctor.model.secret import redact
 from dbdoctor.model.session import Identity, Session
+from dbdoctor.model.target import Product
 from dbdoctor.render.clean import clean, fill
 from dbdoctor.render.style import Style
 from dbdoctor.watch import termination
@@ -115,11 +116,14 @@ def run_termination(
     what one call to the server may take. Raises CannotLookError when we do not see enough, or lose the server.
     """
     superusers = _superusers(source, seconds)
-    chosen = termination.plan(report, termination.parse_ids(ids) if ids else None, own=own, superusers=superusers)
+    product = source.target.product
+    chosen = termination.plan(
+        report, termination.parse_ids(ids) if ids else None, own=own, superusers=superusers, product=product
+    )
     sessions = {one.session.id: one.session for one in report.sessions}
     outcomes = [one.termination for one in chosen.spared]
     style = Style.of(sys.stderr, no_color=no_color)
-    _say(preview_lines(chosen, style))
+    _say(preview_lines(chosen, style, product))
     if not chosen.to_end:
         return Terminated(tuple(outcomes), sessions)
     if not yes and not _confirmed(len(chosen.to_end)):
@@ -128,7 +132,7 @@ def run_termination(
     return Terminated((*done, *outcomes), sessions)
 
 
-def preview_lines(chosen: termination.Plan, style: Style) -> Iterator[str]:
+def preview_lines(chosen: termination.Plan, style: Style, product: Product = Product.POSTGRESQL) -> Iterator[str]:
     """What would be ended and what is spared: whose it is, its age, what it holds, how its statement begins."""
     if chosen.to_end:
         yield f"to be ended: {_sessions(len(chosen.to_end))}"
@@ -140,7 +144,7 @@ def preview_lines(chosen: termination.Plan, style: Style) -> Iterator[str]:
         word = _OUTCOMES[spared.outcome][0]
         yield fill(clean(f"{word}: {spared.reason}"), style.width, " " * 11, f"{spared.id:>7}  ")
         if spared.session is not None and spared.session.started_at is not None:
-            yield f"           by hand: {termination.by_hand(spared.session.identity)}"
+            yield f"           by hand: {termination.by_hand(spared.session.identity, product)}"
     if not chosen.to_end:
         yield "nothing to end" if chosen.spared else "no session is a leak: nothing to end"
 

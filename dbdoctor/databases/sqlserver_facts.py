@@ -68,6 +68,7 @@ def read_facts(answers: Answers) -> ServerFacts:
         clock_skew=None if now is None else now - (answers.sent + answers.received) / 2,
         clock_uncertainty=None if now is None else max(0.0, answers.received - answers.sent) / 2,
         hidden_sessions=0 if rights.sees_all else None,
+        restricted=not rights.sees_all,
         missing=tuple(_missing(answers, rights)),
         extra=_extra(answers, rights, number(spid), _offset(utc, local)),
     )

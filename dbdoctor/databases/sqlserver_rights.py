@@ -72,6 +72,10 @@ class Rights(NamedTuple):
             return Missing(what, f"{self.edition.product} does not have it: {first_line(str(error))}")
         return Missing(what, f"the server refuses it: {first_line(str(error))}")
 
+    def is_denial(self, missing: Missing) -> bool:
+        """Whether the right that shows other sessions would show this, too."""
+        return missing.help == self.grant()
+
     def _remedy(self, error: RefusedError) -> str:
         """By the server's own words where they name a right that fits here."""
         named = error.right

@@ -32,6 +32,11 @@ SELECT s.session_id, {login}, NULL, NULL
 FROM sys.dm_exec_sessions AS s
 WHERE s.session_id IN ({ids})"""
 
+_BY_HAND = (
+    "IF EXISTS (SELECT 1 FROM sys.dm_exec_sessions WHERE session_id = {id} AND ABS(DATEDIFF(SECOND, '2000-01-01', "
+    "DATEADD(MINUTE, DATEDIFF(MINUTE, GETDATE(), GETUTCDATE()), login_time)) - {started}) <= 1) KILL {id};"
+)
+
 _LOGIN = milliseconds("s.login_time")
 
 GONE = frozenset({6101, 6106})
@@ -87,5 +92,8 @@ def read_alive(logins: Mapping[Identity, int], answer: Sequence[Row]) -> dict[Id
 
 
 def by_hand(identity: Identity) -> str:
-    """The statement that ends a session with this id; SQL Server has none that checks who it is."""
-    return f"KILL {int(identity[0])};"
+    """The batch that ends just this session and no other that has its id by then, whatever the server's time zone."""
+    number, started = identity
+    if started is None:
+        return f"KILL {int(number)};"
+    return _BY_HAND.format(id=int(number), started=round(started - EPOCH))

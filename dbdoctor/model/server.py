@@ -61,6 +61,7 @@ class ServerFacts:
     """One look at a server. Times are Unix seconds by the server's clock; durations seconds; sizes as named.
 
     `settings` are the server's idle-related settings in seconds (0 is off) under their native names.
+    `restricted` says that other logins' sessions are not shown to us at all, and nobody tells how many there are.
     `clock_skew` is the server's clock minus ours, uncertain by `clock_uncertainty` (half the round trip).
     """
 
@@ -82,5 +83,6 @@ class ServerFacts:
     clock_skew: float | None = None
     clock_uncertainty: float | None = None
     hidden_sessions: int | None = None
+    restricted: bool = False
     missing: tuple[Missing, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from dbdoctor.render.leaks_words import (
     gap_words,
     growth_range,
     more_groups,
+    no_sessions,
     observed_words,
     server_words,
     signed,
@@ -36,7 +37,7 @@ def report_lines(report: LeaksReport, style: Style, *, limit: int = 50, queries:
     for name, text in head_rows(report):
         yield fill(text, style.width, " " * 13, f"  {name:<10} ")
     yield ""
-    yield from group_lines(report.groups, style, limit)
+    yield from group_lines(report, style, limit)
     if report.sessions:
         yield ""
         yield from session_lines(report.sessions, style, limit=limit, queries=queries)
@@ -74,10 +75,11 @@ def head_rows(report: LeaksReport) -> Iterator[tuple[str, str]]:
         yield "one look", ONE_LOOK
 
 
-def group_lines(groups: Sequence[GroupReport], style: Style, limit: int) -> Iterator[str]:
+def group_lines(report: LeaksReport, style: Style, limit: int) -> Iterator[str]:
     """A line a group, worst first; under those that are not well, why."""
+    groups = report.groups
     if not groups:
-        yield "There are no other sessions on this server."
+        yield no_sessions(report)
         return
     shown = max(0, limit)
     table = GroupTable(groups, shown, style.width, unicode=style.unicode)

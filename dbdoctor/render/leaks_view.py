@@ -16,6 +16,7 @@ from dbdoctor.render.leaks_words import (
     clock,
     grouped,
     more_groups,
+    no_sessions,
     observed_words,
     plural,
     server_words,
@@ -143,7 +144,7 @@ def _groups(report: LeaksReport, limit: int, room: Room) -> list[Line]:
     groups = report.groups
     shown = min(len(groups), max(0, limit))
     if not groups:
-        return [_text("There are no other sessions on this server.", room)][: room.lines]
+        return [_text(no_sessions(report), room)][: room.lines]
     fit = room.lines - 1 - (1 if shown < len(groups) else 0)
     if shown > fit:
         fit = room.lines - 2

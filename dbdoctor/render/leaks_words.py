@@ -151,6 +151,8 @@ def _summary(report: LeaksReport) -> tuple[str, str, str]:
     sessions = _sessions(sum(group.sessions for group in report.groups))
     if not report.observed.samples:
         return "unknown:", VERDICT_COLOUR[Verdict.UNKNOWN], f" nothing was seen {where}"
+    if not report.groups and report.facts is not None and report.facts.restricted:
+        return "unknown:", VERDICT_COLOUR[Verdict.UNKNOWN], f" other sessions are not shown to us {where}"
     if worst is not Verdict.OK:
         first, comma, rest = grouped(report).partition(",")
         return first, VERDICT_COLOUR[worst], f"{comma}{rest}{f' ({findings})' if findings else ''}, {sessions} {where}"
@@ -190,6 +192,13 @@ def _findings(report: LeaksReport) -> str:
 
 def _finding_colour(report: LeaksReport) -> str:
     return "red" if any(finding.severity is Severity.ERROR for finding in report.findings) else "yellow"
+
+
+def no_sessions(report: LeaksReport) -> str:
+    """A sentence that stands in place of the groups."""
+    if report.facts is not None and report.facts.restricted:
+        return "Other sessions are not shown to us: how many there are, and whether they are well, is not known."
+    return "There are no other sessions on this server."
 
 
 def _sessions(number: int) -> str:

@@ -209,5 +209,8 @@ class SqlServerSource:
         rights = self._rights
         if rights is None:
             return ()
-        others = () if rights.sees_all else (Missing(OTHERS, *rights.why()),)
-        return (*others, *(rights.missing(what, error) for what, error in self._refused.items()))
+        found = [rights.missing(what, error) for what, error in self._refused.items()]
+        if not rights.sees_all:
+            # One right is missing; that it is missing for each view, too, says nothing more.
+            found = [Missing(OTHERS, *rights.why()), *(one for one in found if not rights.is_denial(one))]
+        return tuple(found)

@@ -16,6 +16,7 @@ from dbdoctor.errors import CannotLookError, UsageError
 from dbdoctor.model.leaks import GroupReport, LeaksReport, SessionReport, Verdict
 from dbdoctor.model.session import CLIENT, REPLICATION, Identity, Session
 from dbdoctor.model.snapshot import Snapshot
+from dbdoctor.model.target import Product
 from dbdoctor.watch.source import Termination
 
 ENDED = "ended"
@@ -73,7 +74,12 @@ def parse_ids(words: Iterable[str]) -> tuple[int, ...]:
 
 
 def plan(
-    report: LeaksReport, ids: Sequence[int] | None, *, own: int | None = None, superusers: Collection[str] = ()
+    report: LeaksReport,
+    ids: Sequence[int] | None,
+    *,
+    own: int | None = None,
+    superusers: Collection[str] = (),
+    product: Product = Product.POSTGRESQL,
 ) -> Plan:
     """What to end: the sessions of these ids, or with None every session that is a leak by its own verdict.
 
@@ -93,7 +99,7 @@ def plan(
     for one in chosen:
         reason = _why_spared(one, report.groups, own, superusers)
         if reason is None:
-            _refuse_unjudged(one)
+            _refuse_unjudged(one, product)
             to_end.append(one)
         else:
             spared.append(Spared(one.session.id, reason, one.session))
@@ -122,8 +128,12 @@ def still_so(plan: Plan, now: Snapshot) -> tuple[Plan, tuple[Termination, ...]]:
     return Plan(tuple(to_end), plan.spared, plan.healthy), tuple(dropped)
 
 
-def by_hand(identity: Identity) -> str:
-    """PostgreSQL's statement that ends just this session and no other that has its id by then."""
+def by_hand(identity: Identity, product: Product = Product.POSTGRESQL) -> str:
+    """The product's statement that ends just this session and no other that has its id by then."""
+    if product is Product.SQLSERVER:
+        from dbdoctor.databases import sqlserver_terminate
+
+        return sqlserver_terminate.by_hand(identity)
     pid, started_at = identity
     if started_at is None:
         return f"SELECT pg_terminate_backend({pid});"
@@ -152,21 +162,21 @@ def _unheard(id_: int, own: int | None) -> Spared:
 
 def _refuse_restricted_view(report: LeaksReport) -> None:
     hidden = sum(one.session.hidden for one in report.sessions) or sum(group.hidden for group in report.groups)
-    if not hidden:
+    if not hidden and not (report.facts is not None and report.facts.restricted):
         return
+    number = f"{hidden} session{'s are' if hidden > 1 else ' is'}" if hidden else "other sessions are"
     grant = next((one.help for one in report.skipped if one.help and one.help.startswith("GRANT")), None)
     raise CannotLookError(
-        f"nothing was ended: {hidden} session{'s are' if hidden > 1 else ' is'} hidden from us, and who cannot see all "
-        "cannot tell the healthy from the leaked",
+        f"nothing was ended: {number} hidden from us, and who cannot see all cannot tell the healthy from the leaked",
         help=f"`{grant}`" if grant else "let a role do it that may see all sessions",
     )
 
 
-def _refuse_unjudged(one: SessionReport) -> None:
+def _refuse_unjudged(one: SessionReport, product: Product) -> None:
     if one.verdict is Verdict.UNKNOWN or one.session.started_at is None or one.session.state is None:
         raise CannotLookError(
             f"nothing was ended: session {one.session.id} could not be judged ({one.reason})",
-            help=f"to end it all the same: `{by_hand(one.session.identity)}`",
+            help=f"to end it all the same: `{by_hand(one.session.identity, product)}`",
         )
 
 

@@ -24,5 +24,16 @@ def judge(watched: Watched) -> Iterator[Judged | Skipped]:
             evidence={"hidden_sessions": hidden, "sessions": everyone},
         )
         yield Judged(finding)
+    elif watched.facts is not None and watched.facts.restricted:
+        finding = Finding(
+            code="view-restricted",
+            severity=Severity.WARNING,
+            title="other sessions are hidden from us: whether they are well cannot be said",
+            why=f"{watched.why_hidden}: neither how many there are nor what they do can be seen",
+            fix="let an administrator grant the view; it is read only, and holds at once",
+            command=watched.grants,
+            evidence={"hidden_sessions": None, "sessions": everyone},
+        )
+        yield Judged(finding)
     for missing in watched.history.missing:
         yield Skipped(missing.what, missing.reason, missing.help)
