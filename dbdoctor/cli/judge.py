@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.finding import Finding
 from dbdoctor.model.secret import redact
 from dbdoctor.model.stage import Failure, StageName
-from dbdoctor.model.target import Target
+from dbdoctor.model.target import Product, Target, TargetWarning
 
 
 def judge(examination: Examination) -> Examination:
     """The examination with the rules' findings and skipped rules added."""
-    findings = [*written_wrong(examination.target), *examination.findings]
+    target = examination.target
+    here = [] if _driver_missing(examination) else _of_this_machine(target)
+    findings = [*written_wrong(target, here), *examination.findings]
     if examination.facts is None:
         return replace(examination, findings=tuple(findings))
     from dbdoctor.rules import judge_all
@@ -30,15 +33,16 @@ def with_own_fault(examination: Examination, error: Exception) -> Examination:
     return replace(examination, findings=(*examination.findings, find(failure)))
 
 
-def written_wrong(target: Target) -> list[Finding]:
-    """A finding for each thing in the DSN or the connect_args that does not do what it says."""
-    if not target.warnings:
+def written_wrong(target: Target, of_this_machine: Sequence[TargetWarning] = ()) -> list[Finding]:
+    """A finding for each thing in the DSN or the connect_args that does not do what it says, and what the machine adds."""
+    warnings = [*target.warnings, *of_this_machine]
+    if not warnings:
         return []
     from dbdoctor.model.finding import Severity
     from dbdoctor.probe.failures import find
 
     findings = []
-    for warning in target.warnings:
+    for warning in warnings:
         right = warning.remedy
         advice = f"write `{right}` instead of `{warning.subject}`" if right else f"remove `{warning.subject}`"
         values: dict[str, object] = {
@@ -50,3 +54,17 @@ def written_wrong(target: Target) -> list[Finding]:
         finding = find(failure, severity=Severity.ERROR if warning.fatal else Severity.WARNING)
         findings.append(finding if right else replace(finding, command=None))
     return findings
+
+
+def _driver_missing(examination: Examination) -> bool:
+    """Then nothing else need be said of drivers."""
+    return any(finding.code == "driver-missing" for finding in examination.findings)
+
+
+def _of_this_machine(target: Target) -> list[TargetWarning]:
+    """What the ODBC set-up here does beside what the string says."""
+    if target.product is not Product.SQLSERVER:
+        return []
+    from dbdoctor.databases.odbc.advice import warnings_of
+
+    return warnings_of(target)

@@ -28,7 +28,10 @@ def said(target: Target) -> list[tuple[str, str, str | None]]:
         ("Server=h;Encrypt=yes;TrustServerCertificate=no;Database=d;APP=x", []),
         ("Server=h;Encrypt=true", [("value-refused", "Encrypt=true", "Encrypt=yes")]),
         ("Server=h;Encrypt=False", [("value-refused", "Encrypt=false", "Encrypt=no")]),
-        ("Server=h;trustservercertificate=TRUE", [("value-refused", "TrustServerCertificate=true", "TrustServerCertificate=yes")]),
+        (
+            "Server=h;trustservercertificate=TRUE",
+            [("value-refused", "TrustServerCertificate=true", "TrustServerCertificate=yes")],
+        ),
         ("Server=h;Trusted_Connection=SSPI", [("value-refused", "Trusted_Connection=sspi", "Trusted_Connection=yes")]),
         ("Server=h;MARS_Connection=true", [("value-refused", "MARS_Connection=true", "MARS_Connection=yes")]),
         ("Server=h;Initial Catalog=d", [("keyword-ignored", "Initial Catalog", "Database")]),
@@ -92,7 +95,10 @@ def test_the_right_keyword_outweighs_the_wrong_one_wherever_it_stands() -> None:
     [
         ("mssql+pyodbc://u:p@h:1500/d?driver=ODBC+Driver+18+for+SQL+Server", []),
         ("mssql+pyodbc://u:p@h/d?driver=x&timeout=5", [("login-timeout-ignored", "Timeout", "connect_args={'timeout': 5}")]),
-        ("mssql+pyodbc://u:p@h/d?driver=FreeTDS&timeout=5", [("login-timeout-ignored", "timeout", "connect_args={'timeout': 5}")]),
+        (
+            "mssql+pyodbc://u:p@h/d?driver=FreeTDS&timeout=5",
+            [("login-timeout-ignored", "timeout", "connect_args={'timeout': 5}")],
+        ),
         ("mssql+pyodbc://u:p@h/d?driver=x&Encrypt=true", [("value-refused", "Encrypt=true", "Encrypt=yes")]),
         ("mssql+aioodbc://u:p@h/d", [("driver-not-named", "driver", "driver=ODBC+Driver+18+for+SQL+Server")]),
         ("mssql+mssqlpython://u:p@h/d", []),

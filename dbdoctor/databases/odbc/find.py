@@ -61,6 +61,13 @@ def choose(target: Target | None = None) -> Driver:
     raise not_loadable(gone[0]) if gone else no_driver()
 
 
+def is_known(wanted: str) -> bool:
+    """Whether the driver manager finds a driver of this name, or the file is there: else `Can't open lib`."""
+    if "/" in wanted:
+        return Path(wanted).is_file()
+    return any(section.name.lower() == wanted.lower() for section in registered())
+
+
 def _named(wanted: str) -> Driver | None:
     """What `Driver=` names: a file or a registered name."""
     if "/" in wanted:

@@ -26,6 +26,7 @@ FIELDS = (
     "availability",
     "pooler",
     "client",
+    "odbc",
     "sqlserver_login",
     "sqlserver_azure",
     "sqlserver_way",

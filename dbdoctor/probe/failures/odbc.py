@@ -13,7 +13,6 @@ ENTRIES = (
         "`Application Name`; FreeTDS has no `Encrypt` and no `TrustServerCertificate`. What was probed is "
         "what was meant, not what the application does.",
         "{advice}",
-        "{right_option}",
     ),
     Entry(
         "odbc-login-timeout-ignored",
@@ -22,7 +21,7 @@ ENTRIES = (
         "pyodbc takes it as an argument",
         "With Microsoft's driver the default is 15 s. SQLAlchemy puts `?timeout=` of a URL into the connection "
         "string, where it is passed over.",
-        "give it to pyodbc itself: {advice}",
+        "give it to pyodbc itself, as `timeout` in connect_args",
         "create_engine(url, connect_args={{'timeout': 5}})",
     ),
     Entry(
@@ -31,7 +30,6 @@ ENTRIES = (
         "ADO.NET and JDBC write true and false where ODBC wants yes and no",
         "The driver says `Invalid value specified for connection string attribute` (08001) before it asks the network anything.",
         "{advice}",
-        "{right_option}",
     ),
     Entry(
         "odbc-server-misread",
@@ -41,7 +39,6 @@ ENTRIES = (
         "Microsoft's driver then says `Login timeout expired`, FreeTDS `Unable to connect to data source`; neither says that "
         "it looked for a host of that name.",
         "{advice}",
-        "{right_option}",
     ),
     Entry(
         "url-names-data-source",
@@ -49,23 +46,23 @@ ENTRIES = (
         "without a database `mssql+pyodbc://user:password@name` becomes `dsn=name`, its port is dropped, and no data "
         "source of that name is on this machine; the host was probed",
         "The application gets IM002 `Data source name not found and no default driver specified`.",
-        "write the database into the URL: {advice}",
-        "mssql+pyodbc://user:password@host:1433/{right_option}?driver=ODBC+Driver+18+for+SQL+Server",
+        "write the database into the URL, or add the data source to odbc.ini",
+        "mssql+pyodbc://user:password@host:1433/database?driver=ODBC+Driver+18+for+SQL+Server",
     ),
     Entry(
         "odbc-driver-not-named",
         "the URL names no ODBC driver, and pyodbc has none by default",
         "SQLAlchemy sends a connection string without `Driver=`; the driver manager then looks for a data source",
         "The application gets IM002 `Data source name not found and no default driver specified`.",
-        "name the driver in the URL: {advice}",
+        "name the driver in the URL",
         "?driver=ODBC+Driver+18+for+SQL+Server",
     ),
     Entry(
         "odbc-driver-not-registered",
         "the ODBC driver {option} is not registered on this machine",
-        "the application's string names it; here `{right_option}` was used instead",
+        "the application's string names it; here {right_option} was used instead",
         "An application on this machine gets `Can't open lib '...' : file not found` (01000) or IM002.",
-        "register it in odbcinst.ini, name one that is, or ignore this where the application runs elsewhere: {advice}",
+        "install it, or name one that is registered; where the application runs on another machine this says nothing of it",
         "dbdoctor drivers",
     ),
     Entry(
