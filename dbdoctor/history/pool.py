@@ -197,7 +197,8 @@ def _by_counts(counts: list[tuple[float, int]], seconds: float) -> Trend:
     steps = [later[1] - earlier[1] for earlier, later in itertools.pairwise(counts)]
     drift = sum(steps) / len(steps)
     deviation = (sum((step - drift) ** 2 for step in steps) / len(steps)) ** 0.5
-    error = 2 * deviation * len(steps) ** 0.5 / seconds
+    # However even the steps: of a session or two more, nobody can tell whether they are a trend.
+    error = max(2 * deviation * len(steps) ** 0.5, 2.0) / seconds
     return Trend(slope * 60, (slope - error) * 60, (slope + error) * 60, seconds)
 
 

@@ -75,6 +75,15 @@ def test_the_forecast_of_a_constant_rate():
     assert only(report, "slots-run-out").severity is Severity.ERROR
 
 
+def test_a_session_or_two_more_are_no_trend():
+    held = [in_transaction(1, -60.0), in_transaction(2, 3.0, started_at=2.0), in_transaction(3, 8.0, started_at=7.0)]
+    report = watch(lambda t: [one for one in held if (one.started_at or 0.0) <= START + t], seconds=10.0)
+    trend = report.groups[0].trend
+    assert trend is not None
+    assert trend.low <= 0 < trend.per_minute < trend.high
+    assert report.forecast is None
+
+
 def test_growth_that_has_stopped_is_no_forecast():
     """A pool with a limit stops the leak; nothing more is to be foretold."""
     leaking = PoolModel(5, 10).run([Job(0.5 * n, 0.01, kept=True) for n in range(30)])
