@@ -17,8 +17,8 @@ from dbdoctor.databases.sqlserver_facts import Answers, read_facts
 from dbdoctor.databases.sqlserver_text import Ask, RefusedError, Row, milliseconds
 from dbdoctor.model.server import ServerFacts
 
-SETTLE = "SET NOCOUNT ON; SET LOCK_TIMEOUT 2000; SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED;"
-"""To be sent once after each login: nothing of ours waits long for a lock, or takes one."""
+SETTLE = "SET NOCOUNT ON; SET LOCK_TIMEOUT 2000;"
+"""To be sent once after each login: nothing of ours waits long for a lock."""
 
 EDITION = (
     "CAST(SERVERPROPERTY('EngineEdition') AS INT)",

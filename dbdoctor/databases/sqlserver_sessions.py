@@ -132,9 +132,8 @@ def look_question(parts: Parts) -> str:
     joins = [_JOINS[part].format(hash=hint) for part in parts.views]
     users = "1 = 1" if "is_user_process" in parts.absent else "s.is_user_process = 1"
     only = f"{users} AND s.database_id = DB_ID()" if parts.own_database else users
-    named = [f"{column} AS {name}" for name, column in zip(Columns._fields, columns, strict=True)]
     text = [
-        "SELECT " + ",\n       ".join(named),
+        "SELECT " + ",\n       ".join(columns),
         "FROM sys.dm_exec_sessions AS s",
         *joins,
         f"WHERE ({only}) OR s.session_id = @@SPID",

@@ -34,7 +34,7 @@ WHERE s.session_id IN ({ids})"""
 
 _BY_HAND = (
     "IF EXISTS (SELECT 1 FROM sys.dm_exec_sessions WHERE session_id = {id} AND ABS(DATEDIFF(SECOND, '2000-01-01', "
-    "DATEADD(MINUTE, DATEDIFF(MINUTE, GETDATE(), GETUTCDATE()), login_time)) - {started}) <= 1) KILL {id};"
+    "DATEADD(MINUTE, DATEDIFF(MINUTE, GETDATE(), GETUTCDATE()), login_time)) - {started}) <= 1) EXEC ('KILL {id}');"
 )
 
 _LOGIN = milliseconds("s.login_time")
@@ -95,5 +95,5 @@ def by_hand(identity: Identity) -> str:
     """The batch that ends just this session and no other that has its id by then, whatever the server's time zone."""
     number, started = identity
     if started is None:
-        return f"KILL {int(number)};"
+        return f"EXEC ('KILL {int(number)}');"
     return _BY_HAND.format(id=int(number), started=round(started - EPOCH))
