@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dbdoctor.databases.odbc.driver import FREETDS, Driver
+from dbdoctor.databases.odbc.driver import FREETDS, Driver, DriverMissingError
+from dbdoctor.databases.odbc.install import WHEEL
 from dbdoctor.model.target import Endpoint, Target
 
 _YES = frozenset({"yes", "true", "1", "mandatory", "sspi"})
@@ -53,12 +54,21 @@ def connection_string(
     if "WSID" in target.parameters:
         keywords["WSID"] = target.parameters["WSID"]
     keywords["APP"] = application
-    return "".join(f"{name}={braced(value)};" for name, value in keywords.items())
+    quoted = _braced_for_freetds if driver.kind == FREETDS else _braced
+    return "".join(f"{name}={quoted(value)};" for name, value in keywords.items())
 
 
-def braced(value: str) -> str:
-    """A value in braces, as both drivers read it."""
+def _braced(value: str) -> str:
     return "{" + value.replace("}", "}}") + "}"
+
+
+def _braced_for_freetds(value: str) -> str:
+    """FreeTDS reads to the first `};` and takes a doubled brace for two. Raises DriverMissingError for what has one in it."""
+    if "};" in value:
+        raise DriverMissingError(
+            "FreeTDS cannot be given a password or a name with `};` in it", help=f"use Microsoft's driver: `{WHEEL}`"
+        )
+    return "{" + value + "}"
 
 
 def _microsoft(target: Target, end: Endpoint) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from dbdoctor.databases.odbc.driver import Driver
+from dbdoctor.databases.odbc.driver import Driver, DriverMissingError
 from dbdoctor.databases.odbc.errors import OdbcCrashedError, OdbcTimeoutError
 from dbdoctor.databases.odbc.find import broken, find_all
 from dbdoctor.databases.odbc.install import (
@@ -20,6 +20,7 @@ from dbdoctor.databases.odbc.install import (
     platform_family,
 )
 from dbdoctor.databases.odbc.process import DriverProcess
+from dbdoctor.model.secret import redact
 from dbdoctor.targets.odbc_ini import driver_files, pooling, source_files
 
 # Loading a library of 2 MB from a cold disk, and no more.
@@ -78,10 +79,14 @@ def look() -> DriverReport:
     )
 
 
-def load_problem(driver: Driver) -> tuple[str, str | None]:
-    """Why this driver cannot be loaded, and what to do; two times nothing when it can."""
+def cannot_load(driver: Driver) -> DriverMissingError:
+    """For a driver that the driver manager could not load, with what the dynamic loader misses."""
     looked = _load(driver, manager=True)
-    return looked.problem, looked.help
+    return DriverMissingError(
+        f"the ODBC driver `{driver.name}` ({driver.source or driver.path}) cannot be loaded",
+        cause=redact(looked.problem)[:300] or None,
+        help=looked.help or f"install it again, or `{WHEEL}`; `dbdoctor drivers` shows every driver",
+    )
 
 
 def _manager() -> tuple[str, str, str, str | None]:

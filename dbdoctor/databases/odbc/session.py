@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import time
 from typing import Any
 
 from dbdoctor.databases.odbc.connection_string import connection_string
 from dbdoctor.databases.odbc.driver import Driver, DriverMissingError
 from dbdoctor.databases.odbc.errors import OdbcCrashedError, OdbcError, OdbcTimeoutError, Record
-from dbdoctor.databases.odbc.find import choose
+from dbdoctor.databases.odbc.find import choose, find_all
 from dbdoctor.databases.odbc.install import manager_missing
 from dbdoctor.databases.odbc.process import DriverProcess
+from dbdoctor.databases.odbc.report import cannot_load
 from dbdoctor.model.target import Endpoint, Target
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "Record",
 ]
 
+# What the driver manager says when it cannot load a driver's file, or the driver a library of its own.
+_CANNOT_LOAD = re.compile(r"Can't open lib|could not be loaded|Driver's SQLAllocHandle on SQL_HANDLE_HENV failed")
 # A driver's own word at the deadline is worth waiting for so long, in seconds.
 _GRACE = 0.15
 # The child's start: an interpreter and two imports.
@@ -49,6 +53,7 @@ class OdbcSession:
         endpoint: Endpoint | None = None,
     ) -> None:
         self.target = target
+        self._given = driver is not None
         self.driver = driver or choose(target)
         self.application = application
         self.endpoint = endpoint
@@ -74,16 +79,31 @@ class OdbcSession:
 
     def open(self, seconds: float, endpoint: Endpoint | None = None) -> None:
         """Log in. Raises OdbcError, OdbcTimeoutError, OdbcCrashedError, DriverMissingError; no process is left then."""
-        started = time.monotonic()
+        end = time.monotonic() + seconds
         self.prepare(seconds)
-        left = max(0.0, seconds - (time.monotonic() - started))
-        text = connection_string(self.target, self.driver, endpoint or self.endpoint, self.application)
-        begun = time.monotonic()
         with self._closing_on_error():
-            told = self._ask({"open": text, "timeout": max(1, math.ceil(left))}, left)["opened"]
-        self.login_seconds = time.monotonic() - begun
+            told = self._log_in(end, endpoint or self.endpoint)
         self.driver = self.driver._replace(version=self.driver.version or told["version"])
         self.local_address = (str(told["local"][0]), int(told["local"][1])) if told["local"] else None
+
+    def _log_in(self, end: float, endpoint: Endpoint | None) -> dict[str, Any]:
+        """What the child tells of the session. A driver of our own choice that does not load gives way to the next."""
+        others = [] if self._given else [driver for driver in find_all() if driver.path != self.driver.path]
+        while True:
+            text = connection_string(self.target, self.driver, endpoint, self.application)
+            begun = time.monotonic()
+            left = max(0.0, end - begun)
+            try:
+                told: dict[str, Any] = self._ask({"open": text, "timeout": max(1, math.ceil(left))}, left)["opened"]
+            except OdbcError as error:
+                if not _CANNOT_LOAD.search(error.message):
+                    raise
+                if not others:
+                    raise cannot_load(self.driver) from None
+                self.driver = others.pop(0)
+            else:
+                self.login_seconds = time.monotonic() - begun
+                return told
 
     def query(self, sql: str, seconds: float) -> list[list[Any]]:
         """The rows of the last result set, in plain values: numbers, text, None, bool; times as ISO text.
