@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 def all_pages() -> dict[str, Page]:
-    """Every page: of the failures that stop a connection, and of the rules that judge a server."""
+    """Every page: of the failures that stop a connection, of the rules that judge a server, and of the drivers."""
     from dbdoctor import rules
+    from dbdoctor.databases.odbc import page
     from dbdoctor.probe import failures
 
-    return {**rules.pages(), **failures.pages()}
+    return {**rules.pages(), **failures.pages(), page.CODE: page.page()}
 
 
 def complete_code(incomplete: str) -> list[str]:
