@@ -182,7 +182,7 @@ class History:
     def _tell(self, life: Life, snapshot: Snapshot) -> None:
         number = life.session.id
         if (detail := snapshot.details.get(number)) is not None:
-            life.detail = detail
+            life.tell(detail)
         if (client := snapshot.pooled_clients.get(number)) is not None:
             life.pooled_client = client
         life.client_gone = life.client_gone + 1 if number in snapshot.clients_gone else 0

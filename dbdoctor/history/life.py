@@ -38,6 +38,7 @@ class Life:
     detail: Detail | None = None
     pooled_client: PooledClient | None = None
     hidden_since: float | None = None
+    aborted_since: float | None = None
     transaction_at: float | None = None
     moves = 0
     idle_samples = 0
@@ -60,6 +61,8 @@ class Life:
         self.spared = spared
         if session.transaction_key:
             self.hidden_since = at
+        if session.state == ABORTED:
+            self.aborted_since = session.changed_at
         if session.transaction_at is not None:
             self._sample(session, at)
 
@@ -70,6 +73,11 @@ class Life:
             self.uses += 1
             self._left(before, session, since, at, threshold)
         self.session, self.seen = session, at
+        if session.state == ABORTED:
+            # A statement that fails anew in a failed transaction changes nothing about it.
+            self.aborted_since = self.aborted_since or session.changed_at
+        elif session.state != ACTIVE:
+            self.aborted_since = None
         if session.transaction_at is not None:
             self._sample(session, at)
         elif session.hidden and session.transaction_key != before.transaction_key:
@@ -129,6 +137,20 @@ class Life:
     def is_pooled(self) -> bool:
         """Whether a pooler holds it: then it is the pooler that lets it rest, and a client behind it that does not commit."""
         return self.process is not None and self.process.pooler is not None
+
+    def aborted_for(self, now: float) -> float:
+        """How long its transaction has been a failed one (seconds); 0 when it is not."""
+        return max(0.0, now - self.aborted_since) if self.aborted_since is not None else 0.0
+
+    def tell(self, detail: Detail) -> None:
+        """What was asked of it. Who listens, or holds an advisory lock, is at its work while it is silent."""
+        self.detail = detail
+        if self.spared is not None or self.session.state != IDLE:
+            return
+        if (detail.statement or "").lstrip()[:6].upper() == "LISTEN":
+            self.spared = "listens"
+        elif detail.advisory_locks:
+            self.spared = "holds an advisory lock"
 
     @property
     def told(self) -> Detail | None:

@@ -18,8 +18,8 @@ _SHORTEST_SILENCE = 3.0
 _BEYOND_RETURNS = 2.0
 # A session that was opened counts as kept once it is as old as this: connections without a pool end sooner.
 _KEPT_AFTER = 2.0
-# The server notes the end of a statement before the client has it: within this time nothing is "after".
-_SAME_MOMENT = 0.05
+# Sessions opened closer together than this (seconds) were opened by one event: a burst, a deploy, an engine that warms up.
+_APART = 1.0
 _FEWEST_SWEPT = 3
 _MOST_TIMES = 512
 
@@ -28,7 +28,8 @@ class PoolHistory:
     """What was seen of one pool: its sessions' lives, what opened and closed while we watched. Server's clock.
 
     `passed_over` are the sessions that sit idle although the client opened others since: a pool would have given
-    these out. `most_passed_over` is the most of them at any sample. `swept` counts sessions that closed together with
+    these out. `most_passed_over` is the most of them at any sample. `kept_births` counts the separate times at which
+    sessions were opened that are still there. `swept` counts sessions that closed together with
     most of those passed over, as a garbage collector does it; `closed_silent` those that closed one by one after a
     silence, as an application does that holds a connection for a while and then closes it.
     """
@@ -56,9 +57,9 @@ class PoolHistory:
 
     @property
     def is_one_process(self) -> bool:
-        """Whether all of it is known to be one process of the application, not a proxy that stands for many."""
+        """Whether all of it is known to be one process of the application, not a proxy or pooler that stands for many."""
         return self.key.process is not None and not any(
-            life.process is not None and life.process.forwarder is not None for life in self.lives.values()
+            life.process is not None and (life.process.forwarder or life.process.pooler) for life in self.lives.values()
         )
 
     def open(self, life: Life, *, while_watching: bool) -> None:
@@ -99,13 +100,15 @@ class PoolHistory:
             self.longest_return = max(self.longest_return, life.longest_return)
         self.most_busy = max(self.most_busy, busy)
         least = max(_SHORTEST_SILENCE, _BEYOND_RETURNS * self.longest_return)
-        judged = [life for life in lives if life.spared is None]
+        # A pooler gives out what it has, too; what a listener or a leader holds is in use though it is silent.
+        judged = [life for life in lives if life.spared is None or life.is_pooled]
         self.passed_over = [judged[place] for place in passed_over([life.session for life in judged], at, least)]
         self.most_passed_over = max(self.most_passed_over, len(self.passed_over))
         if self.opened:
             # Living sessions whose start the server told, so those that a gap hid from us count as well.
             starts = [life.session.started_at for life in lives]
-            self.kept_births = sum(1 for start in starts if start is not None and first_at < start <= at - _KEPT_AFTER)
+            kept = [start for start in starts if start is not None and first_at < start <= at - _KEPT_AFTER]
+            self.kept_births = separate_times(kept)
             self.most_kept_births = max(self.most_kept_births, self.kept_births)
 
     def _remember(self, life: Life) -> None:
@@ -132,13 +135,23 @@ def passed_over(sessions: Sequence[Session], now: float, least: float) -> list[i
     del starts[bisect_right(starts, now - _KEPT_AFTER) :]
     if not starts:
         return []
-    # Idle since before the last of these began, and silent for long enough.
-    latest = min(starts[-1] - _SAME_MOMENT, now - least)
+    # Silent for long enough already when the last of these began: a shorter silence may be the application's own work
+    # between its last statement and the checkin.
+    latest = min(starts[-1], now) - least
     return [
         place
         for place, session in enumerate(sessions)
         if session.state == IDLE and session.changed_at is not None and session.changed_at <= latest
     ]
+
+
+def separate_times(times: Iterable[float]) -> int:
+    """How many of these lie apart by a second and more: what a deploy or a burst opens at once counts as one."""
+    number, last = 0, float("-inf")
+    for time in sorted(times):
+        if time - last >= _APART:
+            number, last = number + 1, time
+    return number
 
 
 class _Window(NamedTuple):

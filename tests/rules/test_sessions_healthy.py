@@ -123,3 +123,35 @@ def test_several_processes_behind_one_address(seed, processes, per_second):
     pools = [PoolModel(2, 1, first_id=1 + 100 * number).run(jobs[number]) for number in jobs]
     report = watch(lambda t: (s for pool in pools for s in pool.sessions_at(t, process=None)), since=10.0)
     assert verdicts(report) == OK
+
+
+@pytest.mark.parametrize("process", [4242, None])
+def test_a_burst_that_holds_its_connections_after_the_commit(process):
+    """Some began after others had committed, none after others had been checked in; then the pool rests."""
+    pool = PoolModel(10, 5).run([Job(5 + 0.06 * n, 0.1, holds=0.5) for n in range(9)])
+    assert verdicts(watch(lambda t: pool.sessions_at(t, process=process))) == OK
+
+
+@pytest.mark.parametrize("process", [4242, None])
+def test_a_second_engine_that_warms_up(process):
+    first = PoolModel(6, 0).run([Job(0.01 * n, 0.2) for n in range(6)])
+    second = PoolModel(6, 0, first_id=100).run([Job(12 + 0.01 * n, 0.2) for n in range(6)])
+
+    def at(now):
+        return itertools.chain(first.sessions_at(now, process=process), second.sessions_at(now, process=process))
+
+    assert verdicts(watch(at)) == OK
+
+
+def test_listeners_beside_a_growing_pool():
+    """What a listener holds is silent, and in use."""
+    from dbdoctor.model.session import Detail
+
+    listeners = PoolModel(3, 0).run([Job(0.5 * n, 0.01, kept=True) for n in range(3)])
+    pool = PoolModel(8, 0, first_id=100).run([Job(4 + 2.5 * w + 0.6 * n, 0.5) for w in range(8) for n in range(60)])
+
+    def explain(session):
+        return Detail(None, "LISTEN orders" if session.id < 100 else "COMMIT")
+
+    report = watch(lambda t: itertools.chain(listeners.sessions_at(t), pool.sessions_at(t)), explain=explain)
+    assert verdicts(report) == OK

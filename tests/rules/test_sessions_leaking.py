@@ -133,6 +133,14 @@ def test_engines_dropped_and_swept_by_the_garbage_collector():
         assert "engine-per-request" in codes(report)
 
 
+def test_workers_of_which_each_loses_a_session_now_and_then():
+    """Too few in each process to tell; together they do."""
+    jobs = {n: [Job(11.0 * k + n, 0.01, kept=True) for k in range(6)] for n in range(1, 7)}
+    pools = {n: PoolModel(0, 100, first_id=100 * n).run(jobs[n]) for n in jobs}
+    report = watch(lambda t: (s for n, pool in pools.items() for s in pool.sessions_at(t, process=n)), since=10.0)
+    assert {group.verdict.value for group in report.groups} == {"leak"}
+
+
 def test_a_process_that_ends_is_not_swept():
     pools = PoolModel(0, 1000).run([Job(0.8 * n, 0.01, kept=True) for n in range(20)])
     for connection in pools.connections:
@@ -219,6 +227,13 @@ def test_an_aborted_transaction():
     report = watch(lambda _t: [held], explain=says("SELECT 1/0"))
     assert only(report, "aborted-transaction").sessions[0]["id"] == 9
     assert verdicts(report) == {"shop": "leak"}
+
+
+def test_an_aborted_transaction_in_which_statements_go_on_failing():
+    def at(now: float) -> list[Session]:
+        return [session(9, state=ABORTED, changed_at=now // 2 * 2 - 0.1)]
+
+    assert "aborted-transaction" in codes(watch(at))
 
 
 def test_remote_calls_within_a_transaction():

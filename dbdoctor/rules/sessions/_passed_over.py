@@ -8,18 +8,19 @@ from typing import NamedTuple
 from dbdoctor.history import Life, PoolHistory
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.finding import Finding, Severity
-from dbdoctor.model.leaks import Trend, Verdict
+from dbdoctor.model.leaks import GroupKey, Trend, Verdict
 from dbdoctor.rules._common import count
 from dbdoctor.rules.sessions._watched import Group, Judged, Watched
 from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, longest_first, row, sessions_of
 
-# So many sessions passed over, and so many kept of those opened while we watched, prove a leak when the client's process
-# is known; where it is not, several processes of one address could each have a pool of its own, and it takes more.
+# So many sessions passed over, and others opened and kept at so many separate times while we watched, prove a leak when
+# the client's process is known; where it is not, several processes of one address could each have a pool of its own, and
+# it takes more.
 _FEWEST = 3
-_FEWEST_KEPT = 2
+_FEWEST_KEPT = 3
 _FEWEST_UNKNOWN = 6
-_FEWEST_KEPT_UNKNOWN = 4
-# Without any opening before our eyes: what the sessions' own dates tell.
+_FEWEST_KEPT_UNKNOWN = 5
+# Without any opening before our eyes: what the sessions' own dates tell, as so many that were used one after the other.
 _FEWEST_FOSSIL = 5
 # Returned to a pool, a connection's last statement is the pool's own reset.
 _RESETS = ("ROLLBACK", "COMMIT", "IF @@TRANCOUNT", "SP_RESET_CONNECTION")
@@ -37,9 +38,10 @@ class Passed(NamedTuple):
 
 def groups_passed_over(watched: Watched) -> Iterator[Passed]:
     """Each group with enough sessions passed over to say so."""
+    together = _leaking_together(watched)
     for group in watched.groups:
-        pools = [pool for pool in group.pools if pool.most_passed_over >= _FEWEST]
-        judged = [(pool, verdict) for pool in pools if (verdict := _verdict(pool)) is not None]
+        judged = [(pool, verdict) for pool in group.pools if (verdict := _verdict(pool, watched)) is not None]
+        judged = judged or [(pool, Verdict.LEAK) for pool in group.pools if _siblings_of(pool.key) in together]
         if not judged:
             continue
         lives = longest_first((life for pool, _ in judged for life in pool.passed_over), watched.now)
@@ -47,20 +49,56 @@ def groups_passed_over(watched: Watched) -> Iterator[Passed]:
         yield Passed(group, lives, worst, _were_returned(lives), sum(pool.swept for pool, _ in judged))
 
 
-def _verdict(pool: PoolHistory) -> Verdict | None:
+def _verdict(pool: PoolHistory, watched: Watched) -> Verdict | None:
+    if pool.most_passed_over < _FEWEST:
+        return None
     known = pool.is_one_process
     fewest, kept = (_FEWEST, _FEWEST_KEPT) if known else (_FEWEST_UNKNOWN, _FEWEST_KEPT_UNKNOWN)
     if pool.swept and pool.most_passed_over >= fewest and pool.most_kept_births >= kept:
         return Verdict.LEAK
-    # One by one and after a while: an application that holds connections idle and does close them.
-    if pool.closed_silent * 2 > pool.opened:
+    if _closes_by_itself(pool, watched):
         return None
     passed = len(pool.passed_over)
     if passed >= fewest and pool.kept_births >= kept:
         return Verdict.LEAK
-    if passed >= _FEWEST_FOSSIL:
-        return Verdict.SUSPECT
-    return None
+    return Verdict.SUSPECT if passed >= _FEWEST_FOSSIL and _one_after_another(pool) >= _FEWEST_FOSSIL else None
+
+
+def _closes_by_itself(pool: PoolHistory, watched: Watched) -> bool:
+    """One by one and after a while: an application that holds connections idle, and does close them.
+
+    Unless the server has a timeout for idle sessions: then it may be the server that closes them.
+    """
+    settings = watched.facts.settings if watched.facts is not None else {}
+    return pool.closed_silent * 2 > pool.opened and not settings.get("idle_session_timeout")
+
+
+def _leaking_together(watched: Watched) -> set[GroupKey]:
+    """Applications of whose processes each loses a session now and then: too few in each, but not in all of them."""
+    siblings: dict[GroupKey, list[PoolHistory]] = {}
+    for pool in watched.history.pools.values():
+        if pool.passed_over and pool.is_one_process and pool.closed_silent * 2 <= pool.opened:
+            siblings.setdefault(_siblings_of(pool.key), []).append(pool)
+    return {
+        key
+        for key, pools in siblings.items()
+        if len(pools) > 1
+        and sum(len(pool.passed_over) for pool in pools) >= _FEWEST_UNKNOWN
+        and sum(pool.kept_births for pool in pools) >= _FEWEST_UNKNOWN
+    }
+
+
+def _siblings_of(key: GroupKey) -> GroupKey:
+    return key._replace(process=None)
+
+
+def _one_after_another(pool: PoolHistory) -> int:
+    """How many of the sessions passed over were used one after the other, so that one session would have done."""
+    number, free_at = 0, float("-inf")
+    for session in sorted((life.session for life in pool.passed_over), key=lambda session: session.changed_at or 0.0):
+        if session.started_at is not None and session.changed_at is not None and session.started_at > free_at:
+            number, free_at = number + 1, session.changed_at
+    return number
 
 
 def _were_returned(lives: list[Life]) -> bool:

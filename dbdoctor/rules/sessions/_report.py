@@ -83,7 +83,7 @@ def _group_report(group: Group, judged: list[Judged], watched: Watched) -> Group
         longest_idle=max(0.0, now - min(rested)) if rested else None,
         oldest_transaction=max(ages, default=None),
         process=processes.pop() if len(processes) == 1 else None,
-        spared=spared.pop() if len(spared) == 1 else None,
+        spared=spared.pop() if len(spared) == 1 and verdict is Verdict.OK else None,
     )
 
 

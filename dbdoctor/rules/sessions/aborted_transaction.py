@@ -25,7 +25,7 @@ from dbdoctor.model.leaks import Verdict
 from dbdoctor.model.session import ABORTED
 from dbdoctor.rules._common import count
 from dbdoctor.rules.sessions._watched import Judged, Watched
-from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, longest_first, row, sessions_of
+from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, row, sessions_of
 
 CODES = ("aborted-transaction",)
 
@@ -34,19 +34,19 @@ def judge(watched: Watched) -> Iterator[Judged]:
     """The sessions of each group whose transaction failed and waits to be rolled back."""
     now = watched.now
     for group in watched.groups:
-        lives = longest_first(
+        lives = sorted(
             (
                 life
                 for life in group.in_transaction
                 if life.session.state == ABORTED
-                and life.silence(now) >= watched.too_long
+                and life.aborted_for(now) >= watched.too_long
                 and (life.spared is None or life.is_pooled)
             ),
-            now,
+            key=lambda life: -life.aborted_for(now),
         )
         if not lives:
             continue
-        longest = format_duration(lives[0].silence(now))
+        longest = format_duration(lives[0].aborted_for(now))
         number = count(len(lives), "failed transaction has", "failed transactions have")
         finding = Finding(
             code="aborted-transaction",
@@ -55,7 +55,7 @@ def judge(watched: Watched) -> Iterator[Judged]:
             why="the connection is lost to its pool, and whoever uses it next gets an error that is not theirs",
             fix="roll back where the exception is caught, or let `with engine.begin()` or `with Session(engine)` do it",
             command=watched.remedy("end-idle-in-transaction", role=group.key.user),
-            evidence={"sessions": len(lives), "longest_seconds": round(lives[0].silence(now), 3)},
+            evidence={"sessions": len(lives), "longest_seconds": round(lives[0].aborted_for(now), 3)},
             rows=tuple(row(life, now, "aborted") for life in lives[:MOST_ROWS]),
             group=group_of(group.key),
             sessions=sessions_of(lives),

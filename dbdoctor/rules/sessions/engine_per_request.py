@@ -6,10 +6,12 @@ What it means
     out what it has before it opens more; so each of these sits in a pool of its own. That is `create_engine()` called
     again and again: in a request handler, a task, a constructor, a thread-local.
 
-    Proof asked for: three sessions passed over and two more opened and kept while we watched, when the client process is
-    known; six and four when it is not, because several processes behind one address each have a pool of their own. A
-    session's silence counts from 3 s on, and only beyond twice the longest silence from which a session of the same
-    process came back. Five such sessions with nothing opened meanwhile are a suspicion only.
+    Proof asked for: three sessions passed over, and others opened and kept at three separate times (a second apart)
+    while we watched, when the client process is known; six and five when it is not, because several processes behind one
+    address each have a pool of their own, and for processes of one application that each lose a few, six and six of all.
+    A session's silence counts when it had lasted 3 s before the other was opened, and only beyond twice the longest
+    silence from which a session of the same process came back. Five such sessions, used one after the other, with
+    nothing opened meanwhile, are a suspicion only.
 
 Why it matters
     The number grows with each request until the server has no slots left, and then refuses everybody. Until then each
@@ -45,8 +47,9 @@ def judge(watched: Watched) -> Iterator[Judged]:
             "engine-per-request",
             passed,
             watched,
-            f"{number} used once, returned and never taken again, while others were opened: {passed.group.key.shown}",
-            f"each sits in a pool of its own ({seen(passed, watched)}): the number grows until the server has no slots left",
+            f"{number} used once and never taken again, while others were opened: {passed.group.key.shown}",
+            "each sits in a pool that nobody asks again, or is held after a rollback "
+            f"({seen(passed, watched)}): their number grows until the server has no slots left",
             "create one engine a process and share it; dispose of short-lived ones, or use NullPool",
             "engine = create_engine(url)  # once, when the process starts",
         )

@@ -91,7 +91,7 @@ def _found(group: Group, lives: list[Life], watched: Watched) -> Judged:
     kinds = [kind for kind in _HOLDS if any(holds(life) == kind for life in lives)]
     number = count(len(lives), "session has", "sessions have")
     title = f"{number} been idle in transaction for up to {format_duration(longest)}: {group.key.shown}"
-    taken = f"{len(lives)} of the {count(len(group.lives), 'connection')} of this group cannot be checked in"
+    taken = f"{len(lives)} of this group's {count(len(group.lives), 'connection')} cannot be checked in"
     net = watched.remedy("end-idle-in-transaction", role=group.key.user)
     finding = Finding(
         code="idle-in-transaction",

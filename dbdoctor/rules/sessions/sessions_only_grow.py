@@ -6,11 +6,13 @@ What it means
     AUTOCOMMIT, or committed, and forgotten), or were opened by hand (`psycopg2.connect`, `engine.raw_connection`) and never
     closed. Some may never have been used at all.
 
-    Proof asked for: three sessions passed over and two more opened and kept while we watched, when the client process is
-    known; six and four when it is not, because several processes behind one address each have a pool of their own. A
-    session's silence counts from 3 s on, and only beyond twice the longest silence from which a session of the same
-    process came back. A healthy pool that grows under load opens a session only when all others are at work, and so
-    never passes one over. Where everything but the number of sessions is hidden from us, steady growth is a suspicion.
+    Proof asked for: three sessions passed over, and others opened and kept at three separate times (a second apart)
+    while we watched, when the client process is known; six and five when it is not, because several processes behind one
+    address each have a pool of their own, and for processes of one application that each lose a few, six and six of all.
+    A session's silence counts when it had lasted 3 s before the other was opened, and only beyond twice the longest
+    silence from which a session of the same process came back. A healthy pool that grows under load opens a session
+    only when all others are at work, and so never passes one over. Where everything but the number of sessions is hidden
+    from us, steady growth is a suspicion.
 
 Why it matters
     The server cannot tell such a session from a pooled one that rests, and so never ends it. Each takes one slot of the
