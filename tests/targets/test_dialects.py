@@ -308,7 +308,8 @@ def test_servers_of_sql_server(text, endpoint):
         ("Server=h;Database=d;Encrypt=true;TrustServerCertificate=False;Connect Timeout=7;MultipleActiveResultSets=true",
          {"Encrypt": "yes", "TrustServerCertificate": "no", "connect_timeout": "7", "MARS_Connection": "yes"}),
         ("jdbc:sqlserver://h;encrypt=false;loginTimeout=7", {"Encrypt": "no", "connect_timeout": "7"}),
-        ("mssql+pymssql://h/d?login_timeout=5&tds_version=7.4&charset=utf8", {"connect_timeout": "5", "TDS_Version": "7.4"}),
+        ("mssql+pymssql://h/d?login_timeout=5&tds_version=7.4&charset=utf8",
+         {"connect_timeout": "5", "TDS_Version": "7.4", "TrustServerCertificate": "yes", "Encrypt": "no"}),
     ],
 )  # fmt: skip
 def test_options_of_other_drivers_are_translated(text, expected):

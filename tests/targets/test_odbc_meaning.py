@@ -85,6 +85,27 @@ def test_what_was_meant_is_what_is_probed() -> None:
     assert [warning.fatal for warning in target.warnings] == [False, False, False, False, True, False]
 
 
+@pytest.mark.parametrize(
+    ("text", "encrypt", "trusts"),
+    [
+        ("Driver={ODBC Driver 18 for SQL Server};Server=h", None, None),
+        ("Driver={ODBC Driver 17 for SQL Server};Server=h", "no", None),
+        ("Driver={ODBC Driver 17 for SQL Server};Server=h;Encrypt=yes", "yes", None),
+        ("Driver=/opt/microsoft/msodbcsql17/lib64/libmsodbcsql-17.10.so.6.1;Server=h", "no", None),
+        ("Driver=SQL Server;Server=h", "no", None),
+        ("Driver=FreeTDS;Server=h", "no", "yes"),
+        ("Driver=FreeTDS;Server=h;Encryption=require", None, "yes"),
+        ("mssql+pymssql://u:p@h/d", "no", "yes"),
+        ("mssql+mssqlpython://u:p@h/d", None, None),
+    ],
+)
+def test_what_the_applications_driver_does_by_default_is_done(
+    text: str, encrypt: str | None, trusts: str | None
+) -> None:
+    parameters = read(text).parameters
+    assert (parameters.get("Encrypt"), parameters.get("TrustServerCertificate")) == (encrypt, trusts)
+
+
 def test_the_right_keyword_outweighs_the_wrong_one_wherever_it_stands() -> None:
     for text in ("Initial Catalog=wrong;Database=right", "Database=right;Initial Catalog=wrong"):
         assert read(f"{MICROSOFT};Server=h;{text}").database == "right"

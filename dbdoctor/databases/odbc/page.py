@@ -21,11 +21,14 @@ def page() -> Page:
     )
 
 
+_WAY = """SQL Server is reached through pyodbc, the driver manager unixODBC (libodbc.so.2) and one driver. Taken is, in this
+order: the driver that the target names; Microsoft's that are registered, the newest first; the one in the Python package
+mssql-python-odbc; FreeTDS, always with TDS_Version=7.4, for otherwise it hangs on a silent server."""
+
+
 def _means() -> str:
     lines = [
-        "SQL Server is reached through pyodbc, the driver manager unixODBC (libodbc.so.2) and one driver. Taken is, in this "
-        "order: the driver that the target names; Microsoft's that are registered, the newest first; the one in the Python "
-        "package mssql-python-odbc; FreeTDS, always with TDS_Version=7.4, for otherwise it hangs on a silent server.",
+        _WAY,
         "",
         "Found on this machine, best first:",
         "",

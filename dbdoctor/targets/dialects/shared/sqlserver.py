@@ -55,6 +55,10 @@ _INTEGERS = frozenset(
         "Timeout",
     }
 )
+_FREETDS = re.compile(r"freetds|libtdsodbc", re.IGNORECASE)
+_OLD_DRIVER = re.compile(
+    r"\AODBC Driver 1[0-7] for|\ASQL Server(?: Native Client.*)?\Z|libmsodbcsql-1[0-7]\.", re.IGNORECASE
+)
 _PIPE = re.compile(r"\\\\([^\\]+)\\pipe\\.*", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -69,6 +73,7 @@ def to_target(options: Mapping[str, str], base: Target) -> Target:
     server = options.get("Server") or options.get("Servername")
     end = parse_server(server, options.get("Port")) if server else None
     extra = {name: value for name, value in options.items() if name not in _FIELDS and value}
+    extra = {**_defaults_of(extra.get("Driver", ""), base.driver, extra), **extra}
     password = extra.pop("PWD", None)
     return replace(
         base,
@@ -79,6 +84,18 @@ def to_target(options: Mapping[str, str], base: Target) -> Target:
         parameters={name: value for name, value in extra.items() if name not in SECRET_KEYWORDS},
         secret_parameters={name: Secret(value) for name, value in extra.items() if name in SECRET_KEYWORDS},
     )
+
+
+def _defaults_of(driver: str, used: str | None, options: Mapping[str, str]) -> dict[str, str]:
+    """How the application's driver treats encryption when nothing is said of it, where that is not as Microsoft's 18 does.
+
+    Microsoft's up to 17 does not encrypt; FreeTDS (pymssql is made of it) encrypts when asked and believes any certificate.
+    """
+    freetds = used == "pymssql" or _FREETDS.search(driver) is not None
+    defaults = {"TrustServerCertificate": "yes"} if freetds else {}
+    if (freetds or _OLD_DRIVER.search(driver)) and "Encrypt" not in options and "Encryption" not in options:
+        defaults["Encrypt"] = "no"
+    return defaults
 
 
 def to_options(target: Target) -> dict[str, str]:
