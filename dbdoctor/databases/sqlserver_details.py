@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from dbdoctor.databases.sqlserver_session_rows import Known
+from dbdoctor.databases.sqlserver_sessions import Columns
 from dbdoctor.databases.sqlserver_text import Row, milliseconds, one_line
 from dbdoctor.model.secret import redact
-from dbdoctor.model.session import Detail
+from dbdoctor.model.session import IDLE, Detail
 
 MOST_DETAILS = 200
 """So many sessions are asked about in one call, at most."""
@@ -20,19 +21,20 @@ _DECLARED = re.compile(r"^\((?:@\w+ [\w.\[\]]+(?:\([\w, ]*\))?(?: output)?,?)+\)
 _DRIVERS_OWN = re.compile(r"\bsp_(?:datatype_info|describe_undeclared_parameters|reset_connection)", re.IGNORECASE)
 
 _STATEMENTS = """\
-SELECT s.session_id, {login}, {start}, {end}, LEFT(q.text, {most}), NULL
+SELECT s.session_id, {login}, {start}, {end}, LEFT(q.text, {most}),
+       CASE WHEN c.most_recent_sql_handle IS NULL THEN 0 ELSE 1 END, NULL
 FROM sys.dm_exec_sessions AS s
 LEFT JOIN sys.dm_exec_connections AS c
   ON c.session_id = s.session_id AND c.parent_connection_id IS NULL
 OUTER APPLY sys.dm_exec_sql_text(c.most_recent_sql_handle) AS q
 WHERE s.session_id IN ({ids})"""
 _BUFFERS = """\
-SELECT s.session_id, {login}, {start}, {end}, LEFT(b.event_info, {most}), NULL
+SELECT s.session_id, {login}, {start}, {end}, LEFT(b.event_info, {most}), NULL, NULL
 FROM sys.dm_exec_sessions AS s
 OUTER APPLY sys.dm_exec_input_buffer(s.session_id, NULL) AS b
 WHERE s.session_id IN ({ids})"""
 _LOG = """\
-SELECT s.session_id, {login}, {start}, {end}, NULL, SUM(d.database_transaction_log_bytes_used)
+SELECT s.session_id, {login}, {start}, {end}, NULL, NULL, SUM(d.database_transaction_log_bytes_used)
 FROM sys.dm_exec_sessions AS s
 INNER JOIN sys.dm_tran_session_transactions AS st
   ON st.session_id = s.session_id
@@ -60,21 +62,25 @@ def log_question(ids: Sequence[int]) -> str:
 def read_details(answer: Sequence[Row], known: Mapping[int, Known]) -> dict[int, Detail]:
     """By session id. A session that did something since the look, or is another one now, is left out."""
     found: dict[int, Detail] = {}
-    for session_id, login, start, end, text, log_bytes in answer:
+    for session_id, login, start, end, text, _ran, log_bytes in answer:
         before = known.get(session_id)
         if before is None or [before.row[1], before.row[8], before.row[9]] != [login, start, end]:
             continue
         found[session_id] = Detail(
             changed_at=before.session.changed_at,
-            statement=_statement(text),
+            statement=_last(_statement(text), before),
             log_bytes=None if log_bytes is None else int(log_bytes),
         )
     return found
 
 
-def is_drivers_own(detail: Detail) -> bool:
-    """Whether the last statement was the driver's own, and not the application's."""
-    return _DRIVERS_OWN.search((detail.statement or "")[:200]) is not None
+def drivers_own(answer: Sequence[Row], found: Mapping[int, Detail]) -> set[int]:
+    """Those of the sessions found that have run nothing but what their driver asked of its own accord."""
+    return {
+        row[0]
+        for row in answer
+        if row[0] in found and (row[5] == 0 or _DRIVERS_OWN.search(str(row[4] or "")[:200]) is not None)
+    }
 
 
 def merged(first: Mapping[int, Detail], second: Mapping[int, Detail]) -> dict[int, Detail]:
@@ -98,6 +104,18 @@ def _filled(question: str, ids: Sequence[int]) -> str:
         most=_STATEMENT,
         ids=", ".join(str(int(one)) for one in ids[:MOST_DETAILS]),
     )
+
+
+def _last(statement: str | None, known: Known) -> str | None:
+    """With the driver's own COMMIT or ROLLBACK, which is no statement to the server and leaves the one before it there.
+
+    It was the last request if the open transaction has begun within that, and is empty.
+    """
+    row = Columns(*known.row)
+    if known.session.state != IDLE or row.began_at is None or row.start_at is None or row.start_at > row.began_at:
+        return statement
+    after = f" /* after: {statement.replace('*/', '* /')} */" if statement else ""
+    return f"COMMIT or ROLLBACK{after}"
 
 
 def _statement(text: str | None) -> str | None:

@@ -78,7 +78,7 @@ class SessionReader:
     def drivers_own(self, number: int) -> Session | None:
         """Note that the open transaction of this session is the driver's own: the session as it is to be seen then."""
         before = self.known.get(number)
-        if before is None:
+        if before is None or before.blocks or before.session.state != IDLE_IN_TRANSACTION:
             return None
         row = Columns(*before.row)
         if row.log_records or row.implicit:

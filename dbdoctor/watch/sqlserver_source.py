@@ -6,7 +6,7 @@ A look is one question. Views that are not there, or that we may not see, are le
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dbdoctor.databases import sqlserver_details as details
@@ -83,8 +83,8 @@ class SqlServerSource:
         """
         started, deadline = time.monotonic(), Deadline.after(seconds)
         ids = tuple(one for one in dict.fromkeys(wanted.details) if one in self._reader.known)
-        found = self._details(ids[: details.MOST_DETAILS], deadline) if ids else {}
-        own = {one: session for one in self._drivers_own(found) if (session := self._reader.drivers_own(one))}
+        found, of_drivers = self._details(ids[: details.MOST_DETAILS], deadline) if ids else ({}, set())
+        own = {one: session for one in of_drivers if (session := self._reader.drivers_own(one))}
         listed = tuple(own.get(one.id, one) for one in snapshot.sessions) if own else snapshot.sessions
         return snapshot._replace(
             sessions=listed,
@@ -176,32 +176,32 @@ class SqlServerSource:
 
     # Explaining
 
-    def _details(self, ids: Sequence[int], deadline: Deadline) -> dict[int, Detail]:
-        found: dict[int, Detail] = {}
+    def _details(self, ids: Sequence[int], deadline: Deadline) -> tuple[dict[int, Detail], set[int]]:
+        """What is told of these sessions, and which of them have run nothing but what their driver asks."""
+        known = self._reader.known
+        answer: list[Row] = []
         if sessions.CONNECTIONS in self._parts.views:
-            found = self._try("last statements", details.statements_question, ids, deadline)
+            answer = self._try("last statements", details.statements_question(ids), deadline)
+        found = details.read_details(answer, known)
         unread = [one for one in ids if one not in found or found[one].statement is None]
         if unread:
-            found = details.merged(found, self._try("input buffers", details.buffers_question, unread, deadline))
-        writers = [one for one in ids if self._reader.known[one].session.writes]
+            buffers = self._try("input buffers", details.buffers_question(unread), deadline)
+            found = details.merged(found, details.read_details(buffers, known))
+        writers = [one for one in ids if known[one].session.writes]
         if writers:
-            found = details.merged(found, self._try("the use of the log", details.log_question, writers, deadline))
-        return found
+            used = self._try("the use of the log", details.log_question(writers), deadline)
+            found = details.merged(found, details.read_details(used, known))
+        return found, details.drivers_own(answer, found)
 
-    def _try(
-        self, what: str, question: Callable[[Sequence[int]], str], ids: Sequence[int], deadline: Deadline
-    ) -> dict[int, Detail]:
-        """The details in the answer; none when the server refuses it, now or before."""
+    def _try(self, what: str, question: str, deadline: Deadline) -> list[Row]:
+        """The answer; nothing when the server refuses it, now or before."""
         if what in self._refused:
-            return {}
+            return []
         try:
-            return details.read_details(self._connection.ask(question(ids), deadline), self._reader.known)
+            return self._connection.ask(question, deadline)
         except RefusedError as error:
             self._refused[what] = error
-            return {}
-
-    def _drivers_own(self, found: dict[int, Detail]) -> list[int]:
-        return [number for number, detail in found.items() if details.is_drivers_own(detail)]
+            return []
 
     # What could not be seen
 
