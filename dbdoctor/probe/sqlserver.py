@@ -178,6 +178,8 @@ class SqlServerProbe:
         if self.doubt and is_words_of_the_way(failure):
             rows = (*self.doubt.values.get("rows", ()), f"the driver says: {failure.cause}")  # type: ignore[misc]
             return replace(self.doubt, values={**self.doubt.values, "rows": rows})
+        if failure.code == "client-refused":
+            return sqlserver_second_look.name_by_looking(negotiation.address, self.target, plan, self.deadline, failure)
         return failure
 
     def _ask(self, session: OdbcSession, negotiation: TdsNegotiation) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import time
+from dataclasses import replace
+
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.stage import Failure, StageName
 from dbdoctor.model.target import Endpoint, Target
@@ -10,7 +15,7 @@ from dbdoctor.probe.deadline import Deadline
 from dbdoctor.probe.resolve import Address, resolve_all
 from dbdoctor.probe.sqlserver_refusal import Said, name_refusal
 from dbdoctor.probe.tds.encryption import EncryptionPlan
-from dbdoctor.probe.tds.login import log_in
+from dbdoctor.probe.tds.login import End, OwnLogin, log_in
 
 
 def all_errors(address: Address, target: Target, plan: EncryptionPlan, deadline: Deadline) -> list[Said]:
@@ -25,6 +30,27 @@ def name_silence(
     """Why the driver had no answer in time: the way on from a gateway, a refusal that it kept to itself, or silence."""
     values: dict[str, object] = {"seconds": format_duration(waited), "waited_seconds": round(waited, 3)}
     own = log_in(address, target, plan, deadline)
+    return _named(own, deadline, values) or Failure("login-stalled", StageName.LOGIN, values=values)
+
+
+def name_by_looking(
+    address: Address, target: Target, plan: EncryptionPlan, deadline: Deadline, said: Failure
+) -> Failure:
+    """What is behind `said`, in which the driver tells only that it could not connect; the same when that stays hidden."""
+    started = time.monotonic()
+    own = log_in(address, target, plan, deadline)
+    failure = _named(own, deadline, dict(said.values))
+    if failure is None and own.end is End.CLOSED:
+        failure = Failure("closed-during-login", StageName.LOGIN, values=said.values)
+    if failure is None and own.end is End.SILENT:
+        seconds = time.monotonic() - started
+        values = {**said.values, "seconds": format_duration(seconds), "waited_seconds": round(seconds, 3)}
+        failure = Failure("login-stalled", StageName.LOGIN, values=values)
+    return replace(failure, cause=failure.cause or said.cause, sqlstate=said.sqlstate) if failure else said
+
+
+def _named(own: OwnLogin, deadline: Deadline, values: dict[str, object]) -> Failure | None:
+    """What a login of ours was told: a refusal, or a way on that ends nowhere."""
     if own.answer.errors:
         return name_refusal([Said(error.number, error.message) for error in own.answer.errors])
     if own.answer.routed_to:
@@ -33,7 +59,9 @@ def name_silence(
         reason = _way_to(host, port, deadline)
         if reason:
             return Failure("azure-redirect-blocked", StageName.LOGIN, values={**values, "reason": reason})
-    return Failure("login-stalled", StageName.LOGIN, values=values)
+    elif own.stalled:
+        return Failure("query-stalled", StageName.LOGIN, values=values)
+    return None
 
 
 def _way_to(host: str, port: int, deadline: Deadline) -> str | None:
@@ -43,9 +71,6 @@ def _way_to(host: str, port: int, deadline: Deadline) -> str | None:
         return "its name has no address here"
     attempt = connect_one(resolution.addresses[0], deadline)
     if attempt.socket is None:
-        import errno
-        import os
-
         silent = attempt.error in (None, errno.ETIMEDOUT)
         return "no answer" if silent else os.strerror(attempt.error or 0).lower()
     attempt.socket.close()

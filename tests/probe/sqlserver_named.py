@@ -17,15 +17,15 @@ from tests.servers.tds import DATABASE
 from tests.servers.workspace import workspace
 
 # What an application sees: pyodbc with a login timeout of 2 s.
-_PEER = """
-import sys, time, pyodbc
+_PEER = r"""
+import re, sys, time, pyodbc
 begun = time.monotonic()
 try:
     pyodbc.connect(sys.argv[1], timeout=2, autocommit=True).execute("SELECT 1").fetchall()
     print("(connects)")
 except pyodbc.Error as error:
     state, words = (str(part) for part in error.args[:2])
-    words = words.split("]")[-1].removesuffix(" (SQLDriverConnect)").removesuffix(" (SQLExecDirectW)").removesuffix(" (0)")
+    words = re.sub(r"\A(\[[^\]]*\] ?)+|( \(0\))?( \(SQL\w+\))?\Z", "", words)
     seconds = time.monotonic() - begun
     print(f"{state} {' '.join(words.split())}", f"(after {seconds:.0f} s)" if seconds > 0.9 else "")
 """

@@ -16,7 +16,7 @@ from dbdoctor.probe.connect import connect_one
 from dbdoctor.probe.deadline import Deadline, DeadlinePassedError
 from dbdoctor.probe.resolve import Address
 from dbdoctor.probe.tds import wire
-from dbdoctor.probe.tds.channel import NotTdsError
+from dbdoctor.probe.tds.channel import NotTdsError, TdsChannel
 from dbdoctor.probe.tds.encryption import EncryptionPlan
 from dbdoctor.probe.tds.negotiate import NegotiationError, TdsNegotiator
 
@@ -31,10 +31,11 @@ class End(str, Enum):
 
 
 class OwnLogin(NamedTuple):
-    """`answer` is there when `end` is ANSWERED."""
+    """`answer` is there when `end` is ANSWERED; `stalled` says that it let us in and then left a first query unanswered."""
 
     end: End
     answer: wire.LoginAnswer = wire.LoginAnswer()
+    stalled: bool = False
 
 
 def can_log_in(target: Target) -> bool:
@@ -45,7 +46,7 @@ def can_log_in(target: Target) -> bool:
 
 
 def log_in(address: Address, target: Target, plan: EncryptionPlan, deadline: Deadline) -> OwnLogin:
-    """Log in, read the answer, and leave at once. Never raises."""
+    """Log in, read the answer, ask one thing if we are in, and leave. Never raises."""
     attempt = connect_one(address, deadline) if can_log_in(target) else None
     if attempt is None or attempt.socket is None:
         return OwnLogin(End.NOT_TRIED)
@@ -57,7 +58,8 @@ def log_in(address: Address, target: Target, plan: EncryptionPlan, deadline: Dea
         negotiator.tds.send(wire.LOGIN7, wire.login(_texts(target, address), read_only=_read_only(target)))
         if encrypted and encrypted.encryption is wire.Encryption.OFF and not plan.strict:
             negotiator.tds.stop_tls()
-        return OwnLogin(End.ANSWERED, wire.read_login_answer(negotiator.tds.receive()))
+        answer = wire.read_login_answer(negotiator.tds.receive())
+        return OwnLogin(End.ANSWERED, answer, stalled=answer.let_in and not _answers(negotiator.tds))
     except DeadlinePassedError:
         return OwnLogin(End.SILENT)
     except ClosedError:
@@ -66,6 +68,18 @@ def log_in(address: Address, target: Target, plan: EncryptionPlan, deadline: Dea
         return OwnLogin(End.NOT_TRIED)
     finally:
         negotiator.channel.close(wait=min(0.2, deadline.remaining))
+
+
+def _answers(tds: TdsChannel) -> bool:
+    """Whether the server answers a question within the time that is left."""
+    try:
+        tds.send(wire.SQL_BATCH, wire.batch("SELECT 1"))
+        tds.receive()
+    except DeadlinePassedError:
+        return False
+    except (ClosedError, NotTdsError, OSError):
+        return True
+    return True
 
 
 def _texts(target: Target, address: Address) -> dict[str, str]:

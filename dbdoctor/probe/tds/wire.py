@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
-REPLY, LOGIN7, PRELOGIN = 4, 16, 18
+SQL_BATCH, REPLY, LOGIN7, PRELOGIN = 1, 4, 16, 18
 END_OF_MESSAGE = 0x01
 HEADER_LENGTH = 8
 # A PRELOGIN or a refusal is far shorter; what claims to be longer is no answer to us.
@@ -114,6 +114,11 @@ def login(texts: Mapping[str, str], *, read_only: bool) -> bytes:
     offsets += bytes(6) + struct.pack("<HHHHHHI", end, 0, end, 0, end, 0, 0)
     fixed = struct.pack("<IIIIIIBBBBiI", end, _TDS_7_4, 4096, 0, 0, 0, 0xE0, 0x03, 0x20 if read_only else 0, 0, 0, 0)
     return fixed + offsets + data
+
+
+def batch(sql: str) -> bytes:
+    """A question outside any transaction (the header says so)."""
+    return struct.pack("<IIHQI", 22, 18, 2, 0, 1) + sql.encode("utf-16-le")
 
 
 def read_login_answer(body: bytes) -> LoginAnswer:
