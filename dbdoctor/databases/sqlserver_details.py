@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dbdoctor.databases.sqlserver_session_rows import Known
 from dbdoctor.databases.sqlserver_sessions import Columns
 from dbdoctor.databases.sqlserver_text import Row, milliseconds, one_line
+from dbdoctor.databases.statement_secrets import without_passwords
 from dbdoctor.model.secret import redact
 from dbdoctor.model.session import IDLE, Detail
 
@@ -121,4 +122,4 @@ def _last(statement: str | None, known: Known) -> str | None:
 def _statement(text: str | None) -> str | None:
     if text is None:
         return None
-    return redact(one_line(_DECLARED.sub("", str(text)), _STATEMENT)) or None
+    return redact(one_line(without_passwords(_DECLARED.sub("", str(text))), _STATEMENT)) or None

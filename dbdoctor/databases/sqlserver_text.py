@@ -61,11 +61,9 @@ def quote(name: str | None) -> str:
 def one_line(text: str, most: int) -> str:
     """`text` on one line of at most `most` characters: white space is one blank, and no control character is left."""
     text = " ".join(text.split())
-    if len(text) > most:
-        text = text[: most - 1] + "…"
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)
+    if not text[:most].isprintable():
+        text = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text[:most])
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def first_line(text: str) -> str:
