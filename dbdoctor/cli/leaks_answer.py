@@ -97,10 +97,13 @@ class Answer:
         print(json.dumps(found, indent=indent))
 
     def exit_code(self, report: LeaksReport) -> ExitCode:
-        """3 when every session is hidden from us, else by the findings."""
+        """3 when every session is hidden from us, else by the findings, those of a long watch that are gone included."""
         sessions = sum(group.sessions for group in report.groups)
         if not sessions and report.facts is not None and report.facts.restricted:
             return ExitCode.CANNOT_LOOK
         if sessions and sum(group.hidden for group in report.groups) == sessions:
             return ExitCode.CANNOT_LOOK
-        return options.exit_code_for(report.findings, self._manner.fail_on or options.FailOn.ERROR)
+        return options.exit_code_for(
+            [*report.findings, *(finding for finding, _ in report.earlier)],
+            self._manner.fail_on or options.FailOn.ERROR,
+        )

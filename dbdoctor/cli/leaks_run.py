@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dbdoctor.cli.leaks_answer import Answer, Judged, Manner
 from dbdoctor.cli.leaks_options import LeaksOptions
 from dbdoctor.errors import CannotLookError, ExitCode
+from dbdoctor.model.finding import Finding, Severity
 from dbdoctor.model.leaks import Event, LeaksReport
 from dbdoctor.model.target import Product, Target
 from dbdoctor.watch.client_side import ClientSide
@@ -83,6 +84,8 @@ class LiveRun:
         self._answer = Answer(asked, manner)
         self._last: LeaksReport | None = None
         self._recorder: Recorder | None = None
+        # Of a long watch: every finding above a note, with when it was last seen.
+        self._seen: dict[tuple[str, str], tuple[Finding, float]] = {}
 
     def run(self) -> int:
         """The whole run; gives the exit code."""
@@ -157,8 +160,20 @@ class LiveRun:
 
             report = self._judged.report(with_sessions=False)
             events += events_between(self._last, report)
+            if self._asked.seconds is None:
+                self._remember(report)
             self._last = report
         return view.show(turn, self._last, events)
+
+    def _remember(self, report: LeaksReport) -> None:
+        for finding in report.findings:
+            if finding.severity is not Severity.INFO:
+                self._seen[finding.code, str(finding.group)] = (finding, report.observed.until)
+
+    def _gone(self, report: LeaksReport) -> list[tuple[Finding, float]]:
+        """What a long watch found that is not there any more at its end: it happened, and counts."""
+        present = {(finding.code, str(finding.group)) for finding in report.findings}
+        return [seen for key, seen in self._seen.items() if key not in present]
 
     def _view(self) -> View | None:
         if self._asked.seconds == 0:
@@ -187,7 +202,8 @@ class LiveRun:
         notes = [f"at the end the server was not there: {lost}"] if lost else []
         if self._recorder and self._recorder.failed:
             notes.append(self._recorder.failed)
-        report = self._judged.report(with_sessions=asked.sessions or asked.terminates, notes=notes)
+        report = self._judged.report(with_sessions=asked.sessions or asked.terminates)
+        report = report._replace(notes=(*report.notes, *notes), earlier=tuple(self._gone(report)))
         shown = report if asked.sessions else report._replace(sessions=())
         if not asked.terminates:
             self._answer.print(shown)

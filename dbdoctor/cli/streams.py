@@ -75,7 +75,7 @@ class _Result(_Messages):
         raise UsageError(
             "cannot write the result",
             cause=error.strerror,
-            help="send it somewhere else, for example `dbdoctor check ... > FILE`",
+            help="send it somewhere else, for example `dbdoctor ... > FILE`",
         ) from None
 
 

@@ -134,7 +134,10 @@ class Observed(NamedTuple):
 
 
 class LeaksReport(NamedTuple):
-    """The whole answer. `groups` worst first; `sessions` only when asked for; `returned` are suspects that came back."""
+    """The whole answer. `groups` worst first; `sessions` only when asked for.
+
+    `earlier` is what a long watch found and is not there any more at its end, with when it was last seen (server's clock).
+    """
 
     target: str
     observed: Observed
@@ -146,6 +149,7 @@ class LeaksReport(NamedTuple):
     sessions: tuple[SessionReport, ...] = ()
     facts: ServerFacts | None = None
     notes: tuple[str, ...] = ()
+    earlier: tuple[tuple[Finding, float], ...] = ()
 
 
 class Event(NamedTuple):

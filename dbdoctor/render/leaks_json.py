@@ -49,6 +49,8 @@ def leaks_object(report: LeaksReport, *, queries: bool = False) -> dict[str, Any
         "skipped": [cleaned(skipped_object(skipped)) for skipped in report.skipped],
         "notes": cleaned(report.notes),
     }
+    if report.earlier:
+        result["earlier"] = [{**_finding(finding), "until": time_text(until)} for finding, until in report.earlier]
     if report.sessions:
         result["sessions"] = [_session(session, queries=queries) for session in report.sessions]
     return result

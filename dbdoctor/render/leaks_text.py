@@ -13,6 +13,7 @@ from dbdoctor.render.leaks_sessions import session_lines
 from dbdoctor.render.leaks_table import GroupTable, Span
 from dbdoctor.render.leaks_words import (
     ONE_LOOK,
+    clock,
     forecast_words,
     gap_words,
     growth_range,
@@ -41,14 +42,21 @@ def report_lines(report: LeaksReport, style: Style, *, limit: int = 50, queries:
     if report.sessions:
         yield ""
         yield from session_lines(report.sessions, style, limit=limit, queries=queries)
-    for finding in by_severity(report.findings):
+    findings = by_severity(report.findings)
+    if len(findings) > limit:
+        yield ""
+        yield f"{len(findings) - limit} findings less bad than these are left out (--limit {len(findings)}, or --json)"
+    for finding in findings[-limit:]:
         yield ""
         yield from finding_lines(finding, style)
     for skipped in report.skipped:
         yield ""
         yield from skipped_lines(skipped, style)
-    if report.notes:
+    if report.notes or report.earlier:
         yield ""
+    for finding, until in report.earlier:
+        seen = f"earlier, until {clock(until)}: {finding.severity.value}[{finding.code}]: {clean(finding.title)}"
+        yield fill(seen, style.width, "  ", "")
     for note in report.notes:
         yield fill(f"note: {clean(note, 600)}", style.width, "  ", "")
     yield ""

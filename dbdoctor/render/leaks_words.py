@@ -163,6 +163,9 @@ def _summary(report: LeaksReport) -> tuple[str, str, str]:
         return "no leak seen", VERDICT_COLOUR[Verdict.UNKNOWN], f", but not all could be looked at: {groups} {where}"
     if report.observed.samples == 1:
         return "no leak seen", VERDICT_COLOUR[Verdict.OK], f" in one look: {groups} {where}"
+    if report.earlier:
+        before = plural(len(report.earlier), "finding")
+        return "healthy at the end", VERDICT_COLOUR[Verdict.OK], f", after {before} that are gone: {groups} {where}"
     return "healthy:", VERDICT_COLOUR[Verdict.OK], f" {groups} {where}"
 
 

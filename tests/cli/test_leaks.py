@@ -133,7 +133,6 @@ def test_hidden_sessions_are_unknown_and_nothing_seen_is_an_error(start_postgres
     [
         ("postgresql://app@127.0.0.1:1/shop", "connection-refused"),
         ("postgresql://app@nowhere.invalid/shop", "name-not-found"),
-        ("mssql+pyodbc://sa:secret@127.0.0.1/shop", "product-not-supported-yet"),
     ],
 )
 def test_a_failed_login_is_named_as_check_names_it(dsn: str, code: str) -> None:

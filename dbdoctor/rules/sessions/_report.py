@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 from dbdoctor.history import Life
 from dbdoctor.model.duration import format_duration
@@ -39,7 +40,17 @@ def make_report(watched: Watched, judged: list[Judged], skipped: list[Skipped], 
         skipped=tuple(dict.fromkeys(skipped)),
         sessions=tuple(_session_reports(watched, judged)) if with_sessions else (),
         facts=watched.facts,
+        notes=tuple(_notes(watched)),
     )
+
+
+def _notes(watched: Watched) -> Iterator[str]:
+    """What the judgement could not know, and what follows from that."""
+    if watched.history.lives and not any(key.process is not None for key in watched.history.pools):
+        yield (
+            "the clients' processes are not known (they are not on this host, or not to be seen from here): "
+            "several processes of one address count as one"
+        )
 
 
 def _slots(watched: Watched, skipped: list[Skipped]) -> list[Finding]:
