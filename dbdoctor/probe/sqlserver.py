@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from dbdoctor.databases.odbc.driver import DriverMissingError
+from dbdoctor.databases.odbc.driver import Driver, DriverMissingError
 from dbdoctor.databases.odbc.session import OdbcCrashedError, OdbcError, OdbcSession, OdbcTimeoutError
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.examination import Examination
@@ -154,14 +154,14 @@ class SqlServerProbe:
             )
             raise _StoppedError(replace(failure, cause=failure.cause or redact(said) or None)) from None
         except OdbcCrashedError as error:
-            values: dict[str, object] = {"driver": session.driver.name, "signal": f"signal {error.signal}"}
+            values: dict[str, object] = {"driver": _shown(session.driver), "signal": f"signal {error.signal}"}
             raise _StoppedError(Failure("driver-crashed", StageName.LOGIN, values=values)) from None
         except DriverMissingError as error:
             raise _StoppedError(self._no_driver(error)) from None
         except OdbcError as error:
             raise _StoppedError(self._refused(error, session, negotiation, plan)) from None
-        through = " ".join(word for word in (session.driver.name, session.driver.version) if word)
-        self.log.end(ok=True, detail=f"{user} on {where}, through {through}", seconds=session.login_seconds)
+        detail = f"{user} on {where}, through {_shown(session.driver)}"
+        self.log.end(ok=True, detail=detail, seconds=session.login_seconds)
         if self.doubt:
             self.findings.append(self._find(self.doubt, Severity.INFO))
         return session
@@ -192,7 +192,7 @@ class SqlServerProbe:
             values: dict[str, object] = {"seconds": format_duration(time.monotonic() - started)}
             raise _StoppedError(Failure("query-stalled", StageName.QUERY, values=values)) from None
         except OdbcCrashedError as error:
-            values = {"driver": session.driver.name, "signal": f"signal {error.signal}"}
+            values = {"driver": _shown(session.driver), "signal": f"signal {error.signal}"}
             raise _StoppedError(Failure("driver-crashed", StageName.QUERY, values=values)) from None
         except OdbcError as error:
             raise _StoppedError(sqlserver_query.name_failure(error, session.driver)) from None
@@ -224,6 +224,12 @@ class SqlServerProbe:
 def _driver_decides(failure: Failure) -> bool:
     """Whether the driver's own TLS may get through where ours did not: it may trust other authorities, or older ways."""
     return failure.code.startswith(("certificate-", "tls-", "client-certificate-")) and failure.code != _NO_WAY_ON
+
+
+def _shown(driver: Driver) -> str:
+    """The driver for people: its registered name, or what it is where the target names its file; and its version."""
+    name = {"microsoft": "Microsoft's ODBC driver", "freetds": "FreeTDS"}.get(driver.kind, driver.name)
+    return f"{name if '/' in driver.name else driver.name} {driver.version}".strip()
 
 
 def examine(target: Target, deadline: Deadline, samples: int, on_event: OnEvent) -> Examination:

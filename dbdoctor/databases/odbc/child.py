@@ -39,6 +39,7 @@ def main() -> None:
         order = json.loads(lines.pop(0))
         try:
             if "open" in order:
+                connection = None  # a session that is open ends first: there is never more than one
                 connection, answer = log_in(pyodbc, order)
             elif "load" in order:
                 answer = load(order["load"])
