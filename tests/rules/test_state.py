@@ -41,6 +41,20 @@ def test_version_says_the_dates():
     assert "2030-11-14" in finding.fix
 
 
+def test_version_of_sql_server_says_its_year():
+    old = facts(
+        product="SQL Server", version="2016 SP3 (13.0.6300.2)", version_number=130000, server_time=on("2026-11-23")
+    )
+    finding = one(version, old, target())
+    assert finding.title == "SQL Server 2016 has been without security fixes since 2026-07-14"
+    assert "2025 is supported until 2036-01-06" in finding.fix
+    assert (
+        one(version, facts(product="SQL Server", version_number=160000, server_time=on("2026-11-23")), target()) is None
+    )
+    azure = facts(product="Azure SQL Database", version_number=120000)
+    assert isinstance(one(version, azure, target()), Skipped)
+
+
 def test_version_of_others_and_without_a_clock_is_not_judged():
     assert isinstance(one(version, facts(product="YugabyteDB", version_number=110002), target()), Skipped)
     assert isinstance(one(version, facts(server_time=None), target()), Skipped)
