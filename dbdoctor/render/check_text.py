@@ -138,8 +138,9 @@ def _timeouts(facts: ServerFacts) -> str:
         "tcp_keepalives_idle",
     )
     known = [(name, facts.settings[name]) for name in names if name in facts.settings]
+    known = known or [(name, value) for name, value in facts.settings.items() if name.endswith("_timeout")]
     if not known:
-        return "the server does not tell its timeouts"
+        return "the server tells of none"
     return ", ".join(f"{name} {format_duration(value) if value else 'off'}" for name, value in known)
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dbdoctor.databases.remedies import remedy
 from dbdoctor.model.finding import Finding, Severity, Skipped
 from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.server import ServerFacts, Slots
@@ -51,7 +52,8 @@ def judge(facts: ServerFacts, target: Target) -> Iterator[Finding | Skipped]:
         title=f"the pools can ask for {most} sessions, and {what} {'admits' if never else 'has room for'} "
         f"{room if never else beside}",
         why=_why(pool, fleet, others, never=never),
-        fix="lower pool_size or max_overflow, run fewer processes, or put a pooler in front",
+        fix="lower pool_size or max_overflow, or run fewer processes"
+        + (remedy(target.product, "or-share-sessions") or ""),
         command=_command(pool, fleet, min(room, beside)),
         evidence={"most_connections": most, "room": room, "others": others, "room_beside_others": beside},
     )

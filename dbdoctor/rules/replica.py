@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dbdoctor.databases.remedies import remedy
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.finding import Finding, Severity, Skipped
 from dbdoctor.model.server import ServerFacts
@@ -50,9 +51,7 @@ def judge(facts: ServerFacts, target: Target) -> Iterator[Finding | Skipped]:
             title=f"this standby is {format_duration(facts.replica_lag)} behind",
             why="what the application reads here is that old, and a failover has to replay it first",
             fix="see what holds up replay: a long query on the standby, or more changes than it can replay",
-            command="SELECT pid, now() - xact_start AS age, query\n"
-            "FROM pg_stat_activity WHERE backend_type = 'client backend'\n"
-            "ORDER BY age DESC NULLS LAST LIMIT 5;",
+            command=remedy(target.product, "what-holds-up-replay"),
             evidence={"replica_lag_seconds": facts.replica_lag},
         )
 

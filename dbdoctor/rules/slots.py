@@ -32,18 +32,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dbdoctor.databases.remedies import remedy
 from dbdoctor.model.finding import Finding, Severity, Skipped
 from dbdoctor.model.server import ServerFacts, Slots
 from dbdoctor.model.target import Target
 from dbdoctor.rules._common import count, threshold_of, unseen
 
 CODES = ("slots-nearly-full",)
-
-_WHO = """\
-SELECT usename, application_name, state, count(*),
-       max(now() - state_change) AS longest
-FROM pg_stat_activity WHERE backend_type = 'client backend'
-GROUP BY 1, 2, 3 ORDER BY 4 DESC;"""
 
 
 def judge(facts: ServerFacts, target: Target) -> Iterator[Finding | Skipped]:
@@ -64,8 +59,8 @@ def judge(facts: ServerFacts, target: Target) -> Iterator[Finding | Skipped]:
         title=f"{at_most}{slots.used} of the {usable} sessions for ordinary users are in use "
         f"({slots.share_used:.0%}), {slots.free} free",
         why=_why(slots, target),
-        fix="end or shrink what holds sessions without using them, before raising max_connections",
-        command=_WHO,
+        fix=f"end or shrink what holds sessions without using them, before {remedy(target.product, 'admit-more-sessions')}",
+        command=remedy(target.product, "who-holds-sessions"),
         evidence={
             "limit": slots.limit,
             "reserved": slots.reserved,

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dbdoctor.databases.remedies import remedy
 from dbdoctor.model.finding import Finding, Severity, Skipped
 from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.target import Target
@@ -34,20 +35,20 @@ def judge(facts: ServerFacts, target: Target) -> Iterator[Finding | Skipped]:
     if facts.tls or is_near(facts, target):
         return
     offered = facts.extra.get("server_offers_tls") if facts.pooler is None else None
-    wanted = target.parameters.get("sslmode", "prefer")
-    fix, command = "ask for TLS and for a certificate that names the server", "sslmode=verify-full"
+    parameter = str(remedy(target.product, "tls-parameter"))
+    wanted = target.parameters.get(parameter, str(remedy(target.product, "tls-default")))
+    off = f"{parameter}={wanted}" == remedy(target.product, "no-tls")
+    fix, command = "ask for TLS and for a certificate that names the server", remedy(target.product, "use-tls")
     if offered is False:
-        fix = (
-            "switch TLS on at the server (it needs server.crt and server.key), then ask for it with sslmode=verify-full"
-        )
-        command = "ALTER SYSTEM SET ssl = on;\nSELECT pg_reload_conf();"
+        fix = f"switch TLS on at the server ({remedy(target.product, 'needs-for-tls')}), then ask for it with {command}"
+        command = remedy(target.product, "switch-tls-on")
     yield Finding(
         code="tls-not-used",
         severity=Severity.WARNING,
         title=f"the session with {target.shown} is not encrypted",
         why="rows and statements cross the network readable and changeable"
-        + (" because sslmode=disable says so" if wanted == "disable" else ""),
+        + (f" because {parameter}={wanted} says so" if off else ""),
         fix=fix,
         command=command,
-        evidence={"tls": None, "sslmode": wanted, "server_offers_tls": offered},
+        evidence={"tls": None, parameter: wanted, "server_offers_tls": offered},
     )

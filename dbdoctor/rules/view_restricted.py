@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dbdoctor.databases.remedies import remedy
 from dbdoctor.model.finding import Finding, Severity, Skipped
 from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.target import Target
@@ -28,7 +29,7 @@ from dbdoctor.model.target import Target
 CODES = ("view-restricted",)
 
 
-def judge(facts: ServerFacts, target: Target) -> Iterator[Finding | Skipped]:  # noqa: ARG001 - every rule's shape
+def judge(facts: ServerFacts, target: Target) -> Iterator[Finding | Skipped]:
     """What the server hides from us although it has it, with the GRANT."""
     hidden = [missing for missing in facts.missing if missing.help]
     if not hidden:
@@ -36,7 +37,7 @@ def judge(facts: ServerFacts, target: Target) -> Iterator[Finding | Skipped]:  #
     yield Finding(
         code="view-restricted",
         severity=Severity.INFO,
-        title=f"hidden from this role: {'; '.join(missing.what for missing in hidden)}",
+        title=f"hidden from this {remedy(target.product, 'account')}: {'; '.join(missing.what for missing in hidden)}",
         why=f"{hidden[0].reason}: idle sessions and leaks of others cannot be told from work",
         fix="let an administrator grant the view; it is read only, and holds at once",
         command="\n".join(dict.fromkeys(missing.help for missing in hidden if missing.help)),
