@@ -12,7 +12,7 @@ ENTRIES = (
         "Microsoft's driver has no `Initial Catalog` (the login's default database is used), no `User ID`, no `Port`, no "
         "`Application Name`; FreeTDS has no `Encrypt` and no `TrustServerCertificate`. What was probed is "
         "what was meant, not what the application does.",
-        "{advice}",
+        "correct the connection string: {advice}",
     ),
     Entry(
         "odbc-login-timeout-ignored",
@@ -29,7 +29,7 @@ ENTRIES = (
         "Microsoft's ODBC driver refuses `{option}`, and with it every connection",
         "ADO.NET and JDBC write true and false where ODBC wants yes and no",
         "The driver says `Invalid value specified for connection string attribute` (08001) before it asks the network anything.",
-        "{advice}",
+        "correct the connection string: {advice}",
     ),
     Entry(
         "odbc-server-misread",
@@ -38,7 +38,7 @@ ENTRIES = (
         "understand they take for a host's name",
         "Microsoft's driver then says `Login timeout expired`, FreeTDS `Unable to connect to data source`; neither says that "
         "it looked for a host of that name.",
-        "{advice}",
+        "correct the connection string: {advice}",
     ),
     Entry(
         "url-names-data-source",
