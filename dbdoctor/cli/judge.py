@@ -51,7 +51,8 @@ def written_wrong(target: Target, of_this_machine: Sequence[TargetWarning] = ())
             "advice": advice,
         }
         failure = Failure(warning.code, StageName.LOGIN, values=values)
-        finding = find(failure, severity=Severity.ERROR if warning.fatal else Severity.WARNING)
+        severity = Severity.ERROR if warning.fatal else Severity.WARNING
+        finding = find(failure, severity=severity, product=target.product)
         findings.append(finding if right else replace(finding, command=None))
     return findings
 

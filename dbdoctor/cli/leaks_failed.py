@@ -69,7 +69,7 @@ def _of(error: Exception, target: Target) -> Finding:
     values: dict[str, object] = {"where": where, "seconds": format_duration(5.0)}
     code = "query-stalled" if isinstance(error, SourceSlowError) else "query-failed"
     said = f"{error.what}: {error.cause}" if isinstance(error, CannotLookError) and error.cause else str(error)
-    return find(Failure(code, StageName.QUERY, redact(said), values=values))
+    return find(Failure(code, StageName.QUERY, redact(said), values=values), product=target.product)
 
 
 def _report(examination: Examination) -> LeaksReport:

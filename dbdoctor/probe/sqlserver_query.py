@@ -18,6 +18,8 @@ from dbdoctor.probe.sqlserver_refusal import name_refusal, said_by
 _ROUND_TRIP = "SELECT 1"
 # Of the login timeout, what sampling may use up.
 _SHARE_OF_DEADLINE = 0.6
+# The session waits a little longer than it is told for the driver's own word, and then ends its process.
+_TIME_TO_END = 0.15
 # A lock timeout of the server's own, and the driver's word for a query that it took back.
 _SLOW = frozenset({1222})
 
@@ -27,13 +29,13 @@ def facts(session: OdbcSession, deadline: Deadline, *, tls: str | None) -> Serve
 
     def ask(sql: str) -> list[Row]:
         try:
-            return session.query(sql, deadline.remaining)
+            return session.query(sql, _patience(deadline))
         except OdbcError as error:
             if is_refusal(error.native, error.sqlstate):
                 raise RefusedError(first_line(error.message), error.native) from None
             raise
 
-    session.query(product.SETTLE, deadline.remaining)
+    session.query(product.SETTLE, _patience(deadline))
     return product.gather_facts(ask, clock=time.time, tls=tls)
 
 
@@ -62,7 +64,7 @@ def take_samples(
             if deadline.elapsed > deadline.seconds * _SHARE_OF_DEADLINE:
                 note = "the login timeout would not have been enough for more"
                 break
-            session.open(deadline.remaining, endpoint)
+            session.open(_patience(deadline), endpoint)
             trips.append(_time_round_trip(session, deadline))
             logins.append(session.login_seconds)
     except OdbcTimeoutError:
@@ -72,7 +74,12 @@ def take_samples(
     return Timings(tuple(logins[: len(trips)]), tuple(trips)), note
 
 
+def _patience(deadline: Deadline) -> float:
+    """Seconds to wait for the driver's process, so that it has been ended when the deadline passes."""
+    return max(0.05, deadline.remaining - _TIME_TO_END)
+
+
 def _time_round_trip(session: OdbcSession, deadline: Deadline) -> float:
     started = time.monotonic()
-    session.query(_ROUND_TRIP, deadline.remaining)
+    session.query(_ROUND_TRIP, _patience(deadline))
     return time.monotonic() - started

@@ -191,19 +191,6 @@ def test_instance_without_tcp(driver: str, named_sqlserver: NamedSqlServer) -> N
         named_sqlserver("instance-without-tcp", dsn, what="instance without TCP")
 
 
-@pytest.mark.parametrize(
-    "raw", [b"\x05", b"\x05\x00\x00", b"\xff" * 300, b"\x05\xff\xff" + b";" * 50, b"\x05\x04\x00tcp;"]
-)
-def test_browser_s_nonsense(driver: str, raw: bytes, named_sqlserver: NamedSqlServer) -> None:
-    if driver == "freetds":
-        pytest.skip("the question is our own")
-    host = next(_addresses)
-    with SqlBrowser({}, host=host, port=1434, raw=raw):
-        dsn = at(driver, host, None, instance="sales")
-        code = "instance-not-found" if raw[:1] == b"\x05" and len(raw) > 2 else "browser-silent"
-        named_sqlserver(code, dsn, row=False, login_timeout=1)
-
-
 # --- several addresses
 
 

@@ -341,4 +341,13 @@ ENTRIES = (
         "install what is missing: {remedy}",
         "dbdoctor drivers",
     ),
+    Entry(
+        "unknown-driver-option",
+        "the driver does not know the option {option}, and so refuses every connection",
+        "the option is in the connection string or in the engine's connect_args, and belongs to another driver",
+        "pymssql takes `login_timeout` and `timeout`, pyodbc `timeout` (for the login), mssql-python `timeout`; each refuses the "
+        "others' names.",
+        "correct the option: {advice}",
+        "connect_args={{'{right_option}': ...}}",
+    ),
 )
