@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import pytest
 
+from tests.servers import odbc
 from tests.servers.cli import run_dbdoctor, start_dbdoctor
 from tests.servers.network import black_hole
 from tests.servers.postgresql import PostgresServer
+from tests.servers.tds import Delay, Refuse, SqlError, TdsServer
 from tests.servers.wire import FakeServer
 from tests.servers.wire_postgres import answers_error, fatal
 
@@ -64,13 +68,83 @@ def echo_port() -> object:
         yield server.port
 
 
+SQL_SERVER = {
+    "odbc, sql server": lambda port: DIALECTS["odbc, sql server"](port) + ";Encrypt=no",
+    "jdbc, sql server": lambda port: DIALECTS["jdbc, sql server"](port) + ";encrypt=false",
+    "sql server": lambda port: DIALECTS["sql server"](port) + "&Encrypt=no",
+    "pymssql": lambda port: f"mssql+pymssql://app:{ENCODED}@127.0.0.1:{port}/shop",
+    "ado.net": lambda port: (
+        f'Server=tcp:127.0.0.1,{port};User ID=app;Initial Catalog=shop;Encrypt=false;Password="{SECRET}"'
+    ),
+    "odbc, ignored keyword": lambda port: (
+        f"Driver={{FreeTDS}};Server=127.0.0.1;Port={port};UID=app;Encryption=off;Password={{{SECRET.replace('}', '}}')}}}"
+    ),
+    "wrong: raw after semicolon": lambda port: (
+        f"Driver={{FreeTDS}};Server=127.0.0.1,{port};UID=app;PWD={PLAIN};{PLAIN}=x;Encrypt=true"
+    ),
+}
+
+
 @pytest.mark.parametrize("options", [[], ["--json"], ["--debug"]], ids=["text", "json", "debug"])
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_no_secret_when_refused(dialect: str, options: list[str], echo_port: int) -> None:
     for port in (1, echo_port):
-        result = run_dbdoctor("check", DIALECTS[dialect](port), "--no-config", *options)
+        result = run_dbdoctor("check", DIALECTS[dialect](port), "--no-config", *options, env=odbc.environment())
         assert result.exit_code in (2, 3)
         assert_silent(result.stdout, result.stderr)
+
+
+@pytest.fixture(scope="module")
+def echo_tds() -> Iterator[TdsServer]:
+    """A SQL Server that refuses the login, quoting the password in its words."""
+    with TdsServer() as server:
+        words = f"Login failed for app with password {SECRET} / {ENCODED}"
+        server.controls.at("login", Refuse(SqlError(18456, words)))
+        yield server
+
+
+@pytest.mark.parametrize("driver", ["microsoft", "freetds"])
+@pytest.mark.parametrize("command", ["check", "leaks"])
+@pytest.mark.parametrize("dialect", SQL_SERVER)
+def test_no_secret_when_sql_server_refuses(dialect: str, command: str, driver: str, echo_tds: TdsServer) -> None:
+    place = odbc.registry({"FreeTDS" if driver == "freetds" else odbc.MICROSOFT_NAME: odbc.DRIVERS[driver]()})
+    for options in ([], ["--json", "--debug"]):
+        # What is wrong has another password in it than the server quotes.
+        dsn = SQL_SERVER[dialect](1 if dialect.startswith("wrong") else echo_tds.port)
+        result = run_dbdoctor(command, dsn, "--no-config", *options, env=odbc.environment(place))
+        assert result.exit_code in (1, 2, 3), result.stderr
+        assert_silent(result.stdout, result.stderr)
+        assert result.outlived_by == ()
+
+
+def test_no_secret_from_a_data_source(echo_tds: TdsServer, tmp_path: Path) -> None:
+    ini = tmp_path / "odbc.ini"
+    ini.write_text(
+        f"[shop]\nDriver=FreeTDS\nServer=127.0.0.1\nPort={echo_tds.port}\nUID=app\nPWD={PLAIN}\nEncrypt={PLAIN}\n"
+    )
+    for options in ([], ["--json"], ["--debug"]):
+        environment = {**odbc.environment(), "ODBCINI": str(ini)}
+        result = run_dbdoctor("check", "DSN=shop", "--no-config", *options, env=environment)
+        assert result.exit_code in (2, 3)
+        assert_silent(result.stdout, result.stderr)
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="process titles are read from /proc")
+@pytest.mark.parametrize("dialect", ["sql server", "odbc, sql server"])
+def test_no_process_of_ours_shows_the_secret(dialect: str) -> None:
+    """Neither the command nor the driver's process, while a login hangs."""
+    with TdsServer() as server:
+        server.controls.at("login", Delay(30))
+        dsn = SQL_SERVER[dialect](server.port)
+        running = start_dbdoctor("check", dsn, "--no-config", "--login-timeout", "4s", env=odbc.environment())
+        running.wait_for("no answer for 1.", seconds=4)
+        ours = psutil.Process(running.process.pid)
+        (driver,) = ours.children()
+        for process in (ours, driver):
+            place = Path(f"/proc/{process.pid}")
+            assert_silent(*((place / name).read_bytes().decode(errors="replace") for name in ("cmdline", "comm")))
+        assert_silent(Path(f"/proc/{driver.pid}/environ").read_bytes().decode(errors="replace"))
+        running.finish()
 
 
 def test_no_secret_after_a_wrong_password(postgres: PostgresServer) -> None:
