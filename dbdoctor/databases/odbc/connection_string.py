@@ -99,6 +99,11 @@ def _encrypt_of_freetds(target: Target) -> str | None:
 
 
 def _freetds(target: Target, end: Endpoint) -> dict[str, str]:
+    """Raises DriverMissingError for an authentication that FreeTDS does not know."""
+    if target.parameters.get("Authentication", "SqlPassword").lower() != "sqlpassword":
+        raise DriverMissingError(
+            "only Microsoft's driver knows `Authentication`, and there is only FreeTDS here", help=f"`{WHEEL}`"
+        )
     host = end.host or end.address or "localhost"
     keywords = {"TDS_Version": "7.4", "ClientCharset": "UTF-8"}
     if end.port is None and end.instance:

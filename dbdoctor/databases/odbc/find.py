@@ -26,6 +26,7 @@ _FREETDS_PLACES = (
     "/usr/local/lib/libtdsodbc.so",
     "/opt/homebrew/lib/libtdsodbc.so",
 )
+_LIBRARY_PLACES = ("/usr/lib/*-linux-gnu*/odbc", "/usr/lib/*-linux-gnu*", "/usr/lib64", "/usr/lib", "/usr/local/lib")
 _MICROSOFT_PLACES = (
     "/opt/microsoft/msodbcsql1[78]/lib64/libmsodbcsql-1[78].*.so.*",
     "/usr/local/lib/libmsodbcsql.1[78].dylib",
@@ -37,7 +38,7 @@ def find_all() -> list[Driver]:
     """Every driver found whose file is there, the best first, each file once."""
     found: dict[str, Driver] = {}
     for driver in (*_registered(), *_unregistered()):
-        if Path(driver.path).is_file():
+        if "/" not in driver.path or Path(driver.path).is_file():
             found.setdefault(str(Path(driver.path).resolve()), driver)
     return sorted(found.values(), key=_rank)
 
@@ -84,7 +85,15 @@ def _registered() -> Iterator[Driver]:
         path = section.values.get("driver64") or section.values.get("driver", "")
         kind = kind_of(path)
         if kind:
-            yield Driver(section.name, path, kind, version_of(path), f"registered in {section.path}")
+            yield Driver(section.name, _whole(path), kind, version_of(path), f"registered in {section.path}")
+
+
+def _whole(name: str) -> str:
+    """The path of a library that is registered by its name alone, as Debian's are; the name when it is in no usual place."""
+    if "/" in name:
+        return name
+    found = (file for place in _LIBRARY_PLACES for file in Path("/").glob(f"{place[1:]}/{name}"))
+    return str(next(found, name))
 
 
 def _unregistered() -> Iterator[Driver]:
