@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dbdoctor.databases.sqlserver_edition import Edition, read_edition
-from dbdoctor.databases.sqlserver_facts import Answers, read_facts
+from dbdoctor.databases.sqlserver_facts import SESSIONS, Answers, read_facts
 from dbdoctor.databases.sqlserver_text import Ask, RefusedError, Row, milliseconds
 from dbdoctor.model.server import ServerFacts
 
@@ -47,6 +47,7 @@ DATABASE = (
     "CAST(DATABASEPROPERTYEX(DB_NAME(), 'ServiceObjective') AS NVARCHAR(128))",
     "CAST(CONNECTIONPROPERTY('client_net_address') AS NVARCHAR(48))",
     "@@MAX_CONNECTIONS",
+    "CAST(SERVERPROPERTY('IsHadrEnabled') AS INT)",
 )
 CONNECTION = """\
 SELECT TOP (1) encrypt_option, client_net_address, client_tcp_port, auth_scheme
@@ -103,7 +104,7 @@ def gather(ask: Ask, *, clock: Callable[[], float], count_sessions: bool = True,
     elif not edition.is_database:
         answers.settings = _rows(ask, SETTINGS, answers, "the server's settings")
     if count_sessions:
-        answers.used = _rows(ask, used_question(edition), answers, "the sessions of the server")
+        answers.used = _rows(ask, used_question(edition), answers, SESSIONS)
     return answers
 
 

@@ -50,6 +50,11 @@ class Edition(NamedTuple):
         return self.engine in (AZURE_DATABASE, FABRIC)
 
     @property
+    def has_replicas(self) -> bool:
+        """Whether secondaries that can be read belong to it, without anybody having set them up."""
+        return self.engine in (AZURE_DATABASE, MANAGED_INSTANCE, FABRIC)
+
+    @property
     def has_performance_state(self) -> bool:
         """Whether the server knows VIEW SERVER PERFORMANCE STATE; naming it is an error before 2022."""
         return self.is_box and self.major >= 16

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dbdoctor.databases.sqlserver_edition import AZURE_DATABASE, Edition
-from dbdoctor.databases.sqlserver_rights import Rights
+from dbdoctor.databases.sqlserver_rights import Rights, is_absence
 from dbdoctor.databases.sqlserver_text import EPOCH, RefusedError, Row, number
 from dbdoctor.model.server import Missing, ServerFacts, Slots
 
@@ -18,6 +18,7 @@ GATEWAY_IDLE = 1800.0
 """After so many seconds Azure's gateway drops an idle connection under the Proxy policy, keepalives or not."""
 
 OTHERS = "the sessions of other logins"
+SESSIONS = "the sessions of the server"
 
 # Sessions that each tier allows, where it is not told: https://learn.microsoft.com/azure/azure-sql/database/
 # (resource-limits-dtu-single-databases), as of 2025-11.
@@ -37,7 +38,7 @@ class Answers:
     received: float
     rights: Sequence[Any] = ()
     tls: str | None = None
-    database: Sequence[Any] = (None, None, None, None)
+    database: Sequence[Any] = (None,) * 5
     connection: Row | None = None
     uptime: Row | None = None
     tempdb: Row | None = None
@@ -68,7 +69,7 @@ def read_facts(answers: Answers) -> ServerFacts:
         clock_skew=None if now is None else now - (answers.sent + answers.received) / 2,
         clock_uncertainty=None if now is None else max(0.0, answers.received - answers.sent) / 2,
         hidden_sessions=0 if rights.sees_all else None,
-        restricted=not rights.sees_all,
+        restricted=not rights.sees_all and not has_no_sessions(answers),
         missing=tuple(_missing(answers, rights)),
         extra=_extra(answers, rights, number(spid), _offset(utc, local)),
     )
@@ -78,6 +79,12 @@ def rights_of(answers: Answers) -> Rights:
     """What we may see."""
     _spid, _utc, _local, login, user, _database = answers.ourselves
     return Rights.read(answers.edition, answers.rights, tier(answers), login, user)
+
+
+def has_no_sessions(answers: Answers) -> bool:
+    """Whether the server has no view of its sessions at all, so that no right would show them."""
+    refused = answers.refused.get(SESSIONS)
+    return refused is not None and is_absence(refused)
 
 
 def tier(answers: Answers) -> str | None:
@@ -106,8 +113,13 @@ def _uptime(answers: Answers, local: int | None) -> float | None:
 
 
 def _is_standby(answers: Answers) -> bool | None:
+    """A database may be read-only for its own sake: it is a secondary only where there are some."""
     said = answers.database[0]
-    return None if said is None else str(said).upper() == "READ_ONLY"
+    if said is None:
+        return None
+    if str(said).upper() != "READ_ONLY":
+        return False
+    return True if answers.edition.has_replicas or number(answers.database[4]) == 1 else None
 
 
 def _tls(answers: Answers) -> str | None:
@@ -131,7 +143,7 @@ def _limit(answers: Answers) -> int | None:
 def _slots(answers: Answers, rights: Rights) -> Slots | None:
     """None where the number in use cannot be known; 0 in use where nobody counted."""
     limit = _limit(answers)
-    if limit is None or not rights.sees_all or "the sessions of the server" in answers.refused:
+    if limit is None or not rights.sees_all or SESSIONS in answers.refused:
         return None
     used: dict[tuple[str, str], int] = {}
     for login, program, _status, sessions in answers.used or ():
@@ -142,7 +154,7 @@ def _slots(answers: Answers, rights: Rights) -> Slots | None:
 
 
 def _missing(answers: Answers, rights: Rights) -> Iterator[Missing]:
-    if not rights.sees_all:
+    if not rights.sees_all and not has_no_sessions(answers):
         yield Missing(OTHERS, *rights.why())
     for what, error in answers.refused.items():
         yield rights.missing(what, error)

@@ -15,6 +15,11 @@ _DENIALS = frozenset({229, 262, 297, 300, 371, 15562})
 _ABSENCES = frozenset({195, 207, 208, 2812, 4121, 104467})
 
 
+def is_absence(error: RefusedError) -> bool:
+    """Whether the server does not have what was asked for."""
+    return error.native in _ABSENCES
+
+
 class Rights(NamedTuple):
     """`sees_all`: other logins' sessions are shown to us. `login` is the server's name for us, `user` the database's."""
 
@@ -49,7 +54,7 @@ class Rights(NamedTuple):
 
     def why(self) -> tuple[str, str]:
         """Why other sessions are hidden, and what would show them."""
-        return f"the login {self.login or '(unknown)'} does not have {self.right}", self.grant()
+        return f"{f'the login {self.login}' if self.login else 'this login'} does not have {self.right}", self.grant()
 
     def grant_kill(self) -> str:
         """The statement that lets us end other logins' sessions."""
@@ -68,7 +73,7 @@ class Rights(NamedTuple):
                     f"ALTER SERVER ROLE ##MS_ServerStateReader## ADD MEMBER {quote(self.login)};",
                 )
             return Missing(what, f"the server refuses it: {first_line(str(error))}", self._remedy(error))
-        if error.native in _ABSENCES:
+        if is_absence(error):
             return Missing(what, f"{self.edition.product} does not have it: {first_line(str(error))}")
         return Missing(what, f"the server refuses it: {first_line(str(error))}")
 

@@ -240,6 +240,20 @@ def test_ids_that_are_no_sessions_block_nobody(start_tds: Start) -> None:
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
+def test_a_look_is_one_question(driver: str, start_tds: Start) -> None:
+    server = start_tds("2022")
+    _people(server)
+    with source(server, driver) as opened:
+        (own,) = server.sessions.live()
+        before = len(own.texts)
+        for _ in range(3):
+            opened.look(PATIENCE, thorough=True)
+        asked = own.texts[before:]
+        assert len(asked) == 3
+        assert len(set(asked)) == 1, "the server keeps one plan for it"
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_a_server_that_refuses_the_hints_is_asked_without(driver: str, start_tds: Start) -> None:
     server = start_tds("2022")
     number = server.inject()
