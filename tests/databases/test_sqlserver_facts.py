@@ -161,7 +161,7 @@ def test_a_server_that_knows_next_to_nothing() -> None:
 EDITIONS = [
     ((3, "11.0.7001.0", "Enterprise", None, None, ""), "SQL Server", "2012 (11.0.7001.0)", 11),
     ((2, "18.0.1.0", "Standard", "CU1", None, "Microsoft SQL Server 2028 - 18.0.1.0"), "SQL Server", "2028 CU1 (18.0.1.0)", 18),
-    ((None, None, None, None, None, "Microsoft SQL Server 2019 (RTM-CU9) - 15.0.4102.2"), "SQL Server", "2019 CU9 (15.0.4102.2)", 15),
+    ((None, None, None, None, None, "Microsoft SQL Server 2019 (CU9) - 15.0.4102.2"), "SQL Server", "2019 CU9 (15.0.4102.2)", 15),
     ((9, "15.0.2000.1", "Azure SQL Edge", None, None, ""), "Azure SQL Edge", "15.0.2000.1", 15),
     ((None, None, None, None, None, None), "an unknown server", "unknown", 0),
 ]  # fmt: skip
