@@ -72,6 +72,17 @@ def test_a_driver_that_does_not_load_says_why_and_is_not_taken(tmp_path: Path) -
     assert second["taken"]
 
 
+@pytest.mark.parametrize("library", ["libkrb5.so.3", "libgssapi_krb5.so.2"])
+def test_missing_kerberos_libraries_are_named_with_the_install_line(tmp_path: Path, library: str) -> None:
+    (tmp_path / library).write_bytes(b"")
+    environment = odbc.environment()
+    answer = report({**environment, "LD_LIBRARY_PATH": f"{tmp_path}:{environment['LD_LIBRARY_PATH']}"}, expect=3)
+    (driver,) = (one for one in answer["drivers"] if one["kind"] == "microsoft")
+    assert library in driver["problem"]
+    assert driver["help"] == "`apt-get install libgssapi-krb5-2`"
+    assert "apt-get install libgssapi-krb5-2" in [one["command"] for one in answer["install"]]
+
+
 def test_without_a_driver_manager() -> None:
     environment = odbc.environment_without_manager()
     answer = report(environment, expect=3)

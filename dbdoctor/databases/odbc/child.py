@@ -1,7 +1,7 @@
 """The process that talks to the ODBC driver: JSON lines in, JSON lines out. It is run, not imported.
 
 A driver may hang for ever, and a server's answer may crash it, so neither happens in dbdoctor's own process. It starts
-with no `site` and imports next to nothing (30 ms instead of 60); argv[1] is the directory of pyodbc. It ends when its
+with no `site` and imports next to nothing (21 ms); argv[1] is the directory of pyodbc. It ends when its
 stdin does, even while the driver is busy: pyodbc gives the interpreter free during its calls.
 """
 

@@ -117,15 +117,17 @@ def _load(driver: Driver, *, manager: bool) -> Looked:
         problem = f"loading it failed: {error}"
     finally:
         process.end()
-    return Looked(driver, problem, _help_for(problem))
+    return Looked(driver, problem, _help_for(problem, driver))
 
 
-def _help_for(problem: str) -> str | None:
+def _help_for(problem: str, driver: Driver) -> str | None:
     """What to install for the library that the dynamic loader misses."""
-    missing = re.match(r"(lib[\w+-]+)\.", problem)
+    missing = re.search(r"(?:\A|/)(lib[\w+-]+)\.[^/:]*: ", problem)
     if missing is None:
         return None
     name = missing[1]
+    if name in driver.path.rpartition("/")[2]:
+        return f"install it again, or `{WHEEL}`"
     if name.startswith(("libgssapi", "libkrb5", "libk5crypto", "libcom_err")):
         return f"`{kerberos_line()}`"
     if name.startswith(("libodbc", "libltdl")):
