@@ -117,8 +117,7 @@ def test_one_whose_work_is_rolled_back_is_still_there(start_tds: Start) -> None:
         )
         # KILL has begun to roll back, and the session stays for as long as that takes.
         login_time = next(one.login_time for one in server.sessions.all_shown() if one.session_id == number)
-        kept = {"login_time": login_time, "status": "running", "request": request}
-        server.inject(number, **kept)
+        server.inject(number, login_time=login_time, status="running", request=request)
         server.sessions.kill = lambda *_: None  # type: ignore[method-assign]
         (still,) = opened.terminate([session.identity], 0.5)
     assert still.outcome == "still-there"

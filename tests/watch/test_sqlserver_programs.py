@@ -175,7 +175,8 @@ def test_who_blocks_whom(server: TdsServer, driver: str, watch: Watch) -> None:
     holder.execute(UPDATE)
     blocked = threading.Thread(target=lambda: (waiter.execute(UPDATE), waiter.rollback()))
     blocked.start()
-    wait_until(lambda: any(one.request and one.request.blocked_by for one in server.sessions.all_shown()), PATIENCE)
+    shown = server.sessions.all_shown
+    wait_until(lambda: any(one.request and one.request.blocked_by for one in shown()), "a blocked session", PATIENCE)
     report = watch.looks(1.5)
     assert {"idle-session-blocks", "idle-in-transaction"} <= codes(report)
     finding = next(one for one in report.findings if one.code == "idle-session-blocks")
