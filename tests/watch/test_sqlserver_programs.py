@@ -173,7 +173,12 @@ def test_who_blocks_whom(server: TdsServer, driver: str, watch: Watch) -> None:
     made = engine(server, driver, pool_size=5)
     holder, waiter = made.connect(), made.connect()
     holder.execute(UPDATE)
-    blocked = threading.Thread(target=lambda: (waiter.execute(UPDATE), waiter.rollback()))
+
+    def wait() -> None:
+        waiter.execute(UPDATE)
+        waiter.rollback()
+
+    blocked = threading.Thread(target=wait)
     blocked.start()
     shown = server.sessions.all_shown
     wait_until(lambda: any(one.request and one.request.blocked_by for one in shown()), "a blocked session", PATIENCE)

@@ -15,6 +15,10 @@ from dbdoctor.model.session import ACTIVE, IDLE, Identity
 from dbdoctor.model.target import Target
 
 
+# How a statement begins that gives a right; other helps are for people.
+_GRANTS = ("GRANT ", "ALTER SERVER ROLE ", "ALTER ROLE ")
+
+
 class Judged(NamedTuple):
     """A rule's answer: the finding, what it makes of the group, of which sessions, and why in a short phrase.
 
@@ -91,7 +95,7 @@ class Watched:
     @property
     def grants(self) -> str | None:
         """The statements that would let us see what is hidden, as the product's file told them."""
-        helps = [missing.help for missing in self.history.missing if missing.help and missing.help.startswith("GRANT")]
+        helps = [missing.help for missing in self.history.missing if missing.help and missing.help.startswith(_GRANTS)]
         return "\n".join(dict.fromkeys(helps)) or None
 
     @property

@@ -78,7 +78,8 @@ def _unseen(group: Group, watched: Watched) -> Judged:
         severity=Severity.WARNING,
         title=f"{opened} sessions opened and {closed} closed in {lasted}, what they do is hidden from us: {group.key.shown}",
         why=f"sessions that are only opened end with a full server{growth(group.trend)}; whether they work cannot be seen",
-        fix="look again with a role that may see them (GRANT pg_monitor), and at the application's pool meanwhile",
+        fix="look again with a role that may see them, and at the application's pool meanwhile",
+        command=watched.grants,
         evidence={
             "sessions": len(group.lives),
             "opened": opened,
