@@ -14,7 +14,6 @@ from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.session import ACTIVE, IDLE, Identity
 from dbdoctor.model.target import Target
 
-
 # How a statement begins that gives a right; other helps are for people.
 _GRANTS = ("GRANT ", "ALTER SERVER ROLE ", "ALTER ROLE ")
 
