@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import ssl
 
 _WORDS: Mapping[str, str] = {"yes": "yes", "mandatory": "yes", "true": "yes", "strict": "strict"}
-_FREETDS_WORDS: Mapping[str, str] = {"require": "yes", "strict": "strict", "off": "off"}
+_FREETDS_WORDS: Mapping[str, str] = {"require": "yes", "strict": "strict"}
+_IN_FREETDS_WORDS: Mapping[str, str] = {"yes": "require", "strict": "strict", "no": "request"}
 
 
 class EncryptionPlan(NamedTuple):
@@ -67,20 +68,19 @@ def plan_encryption(target: Target, driver: Driver | None, host: str) -> Encrypt
 
 
 def _freetds(target: Target) -> EncryptionPlan:
+    """Its own word counts before Microsoft's, which is translated for it."""
     word = _written(target) or "no"
-    off = target.parameters.get("Encryption", "").lower() == "off"
-    wanted = Encryption.NOT_SUPPORTED if off else Encryption.ON if word == "yes" else Encryption.OFF
-    native = {"yes": "require", "strict": "strict"}.get(word, "off" if off else "request")
-    return EncryptionPlan(f"Encryption={native}", wanted, strict=word == "strict", trusts=True)
+    native = target.parameters.get("Encryption", "").lower() or _IN_FREETDS_WORDS[word]
+    wanted = {"off": Encryption.NOT_SUPPORTED, "require": Encryption.ON}.get(native, Encryption.OFF)
+    return EncryptionPlan(f"Encryption={native}", wanted, strict=native == "strict", trusts=True)
 
 
 def _written(target: Target) -> str | None:
     """yes, no or strict, in Microsoft's words or FreeTDS's; None when nothing is written."""
-    own = target.parameters.get("Encrypt", "").lower()
+    own, other = (target.parameters.get(name, "").lower() for name in ("Encrypt", "Encryption"))
     if own:
         return _WORDS.get(own, "no")
-    other = target.parameters.get("Encryption", "").lower()
-    return {"off": "no"}.get(_FREETDS_WORDS.get(other, "no"), _FREETDS_WORDS.get(other, "no")) if other else None
+    return _FREETDS_WORDS.get(other, "no") if other else None
 
 
 def make_context(plan: EncryptionPlan, *, verify: bool) -> ssl.SSLContext:
