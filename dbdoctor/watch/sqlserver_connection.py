@@ -17,7 +17,7 @@ from dbdoctor.databases.sqlserver_text import SLOW, RefusedError, Row, first_lin
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.secret import redact
 from dbdoctor.model.server import ServerFacts
-from dbdoctor.model.target import Target
+from dbdoctor.model.target import Endpoint, Target
 from dbdoctor.probe.deadline import Deadline
 from dbdoctor.watch.source import SourceLostError, SourceSlowError
 
@@ -36,7 +36,7 @@ class SqlServerConnection:
     def open(self, deadline: Deadline) -> None:
         """Log in, anew if need be. Raises SourceLostError, and CannotLookError where there is no driver."""
         self.close()
-        session = OdbcSession(self.target)
+        session = OdbcSession(self.target, endpoint=self._reach(deadline))
         try:
             session.open(deadline.remaining)
         except OdbcTimeoutError:
@@ -53,6 +53,20 @@ class SqlServerConnection:
         except SourceSlowError as error:
             self.close()
             raise SourceLostError(f"logged in, but {error}") from None
+
+    def _reach(self, deadline: Deadline) -> Endpoint | None:
+        """The endpoint with its port. Microsoft's driver would use up its whole timeout over a port that is closed."""
+        from dbdoctor.probe.events import StageLog
+        from dbdoctor.probe.failures import find
+        from dbdoctor.probe.sqlserver_reach import reach_sqlserver
+
+        reached = reach_sqlserver(self.target, deadline, StageLog(lambda _event: None))
+        for attempt in reached.attempts:
+            if attempt.socket:
+                attempt.socket.close()
+        if not reached.attempts and reached.failures:
+            raise SourceLostError(redact(find(reached.failures[0], product=self.target.product).title))
+        return reached.endpoint
 
     def facts(self, deadline: Deadline) -> tuple[ServerFacts, Rights]:
         """What the server says of itself, but for the number of its sessions (the looks tell that), and what we may see."""
