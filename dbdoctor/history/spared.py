@@ -20,6 +20,8 @@ _EXPORTERS = (
     "newrelic", "zabbix", "check_postgres", "check_pgactivity", "pg_activity", "pghero", "sql_exporter", "pgmetrics", "pgcenter",
     "temboard", "powa",
 )  # fmt: skip
+# SQL Server's own companions, which log in as users do.
+_SERVICES = ("sqlagent", "sqlserverceip", "report server", "sql server log shipping", "dqservices")
 # Roles of the providers' own agents: Amazon RDS, Azure, Google Cloud SQL and AlloyDB, Supabase, Neon, Crunchy Bridge.
 _ADMINISTRATORS = frozenset(
     {
@@ -42,6 +44,8 @@ def why_spared(session: Session, process: ClientProcess | None) -> str | None:
         return "a person at work"
     if _is_one_of(name, _EXPORTERS):
         return "monitoring"
+    if _is_one_of(name, _SERVICES):
+        return "the server's own service"
     return "a person at work" if process is not None and _is_shell(process.command) else None
 
 
