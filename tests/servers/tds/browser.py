@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 import threading
+import time
 from collections.abc import Mapping
 from typing import Self
 
@@ -13,6 +15,26 @@ PORT = 1434
 ALL_INSTANCES = (2, 3)
 ONE_INSTANCE, DEDICATED = 4, 15
 ANSWER = 5
+
+
+# There is one port 1434, and the tests of another process may be using it: so long (seconds) is waited for it.
+PATIENCE = 90.0
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    until = time.monotonic() + PATIENCE
+    while True:
+        opened = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            opened.bind((host, port))
+        except OSError as error:
+            opened.close()
+            if error.errno != errno.EADDRINUSE or time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+            continue
+        return opened
 
 
 class SqlBrowser:
@@ -38,8 +60,7 @@ class SqlBrowser:
         self.raw = raw
         self.asked: list[bytes] = []
         self._names = (server_name, version)
-        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((host, port))
+        self._socket = _bound(host, port)
         self.host = host
         self.port = int(self._socket.getsockname()[1])
         self._thread = threading.Thread(target=self._serve, daemon=True)
