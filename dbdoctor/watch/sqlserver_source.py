@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dbdoctor.databases import sqlserver_details as details
 from dbdoctor.databases import sqlserver_sessions as sessions
 from dbdoctor.databases.sqlserver_facts import OTHERS
-from dbdoctor.databases.sqlserver_rights import Rights
+from dbdoctor.databases.sqlserver_rights import Rights, is_absence
 from dbdoctor.databases.sqlserver_session_rows import Clock, SessionReader
-from dbdoctor.databases.sqlserver_text import RefusedError, Row
+from dbdoctor.databases.sqlserver_text import RefusedError, Row, one_line
 from dbdoctor.errors import CannotLookError
 from dbdoctor.model.server import Missing, ServerFacts, Slots
 from dbdoctor.model.session import Detail, Identity
@@ -27,8 +28,10 @@ from dbdoctor.watch.sqlserver_connection import SqlServerConnection
 if TYPE_CHECKING:
     from dbdoctor.watch.own_connection import OwnConnection
 
+_NEEDED = "`leaks` needs the view sys.dm_exec_sessions; `dbdoctor check` tells what can be seen of this server"
 # A question that loses a view or a column each time it is refused comes to an end.
 _MOST_TRIES = 20
+_NO_ROWS = "SELECT 1 AS there WHERE 1 = 0"
 
 
 class SqlServerSource:
@@ -44,11 +47,16 @@ class SqlServerSource:
         self._clock: Clock | None = None
         # What the server refused, and why: it is not asked again, so that its log is not filled.
         self._refused: dict[str, RefusedError] = {}
+        # Why no session can be seen at all: a relative that does not have the view.
+        self._blind: RefusedError | None = None
 
     def open(self, seconds: float) -> ServerFacts:
-        """Log in, anew if need be. Raises SourceLostError, and CannotLookError for what shows no sessions at all."""
+        """Log in, anew if need be. Raises SourceLostError, and CannotLookError for what refuses to show its sessions.
+
+        Where there is no view of sessions at all, the looks find none, and say why.
+        """
         deadline = Deadline.after(seconds)
-        self._refused = {}
+        self._refused, self._blind = {}, None
         self._connection.open(deadline)
         try:
             self._facts, self._rights = self._connection.facts(deadline)
@@ -60,6 +68,9 @@ class SqlServerSource:
         except RefusedError as error:
             self.close()
             raise SourceLostError(str(error)) from None
+        if self._blind:
+            others = (one for one in self._facts.missing if one.what != OTHERS)
+            self._facts = replace(self._facts, restricted=True, missing=(*self._missing(), *others))
         return self._facts
 
     def look(self, seconds: float, *, thorough: bool = False) -> Snapshot:  # noqa: ARG002 - nothing is asked less often
@@ -127,11 +138,16 @@ class SqlServerSource:
     # Looking
 
     def _rows(self, deadline: Deadline) -> list[Row]:
+        if self._blind:
+            return self._connection.ask(_NO_ROWS, deadline)  # so that a lost connection is noticed
         for _ in range(_MOST_TRIES):
             try:
                 return self._connection.ask(sessions.look_question(self._parts), deadline)
             except RefusedError as error:
                 narrower = self._narrower(error, deadline)
+                if narrower is None and is_absence(error) and "dm_exec_sessions" in str(error).lower():
+                    self._blind = error
+                    return []
                 if narrower is None:
                     raise self._no_sessions(error) from None
                 self._parts = narrower
@@ -167,7 +183,7 @@ class SqlServerSource:
         return CannotLookError(
             f"{name} does not show its sessions as SQL Server does",
             cause=str(error),
-            help="`dbdoctor check` tells what can be seen of it; `leaks` needs the view sys.dm_exec_sessions",
+            help=_NEEDED,
         )
 
     def _slots(self, others: int) -> Slots | None:
@@ -209,6 +225,9 @@ class SqlServerSource:
         rights = self._rights
         if rights is None:
             return ()
+        if self._blind:
+            words = one_line(str(self._blind), 100)
+            return (Missing(OTHERS, f"this server does not show its sessions ({words})", _NEEDED),)
         found = [rights.missing(what, error) for what, error in self._refused.items()]
         if not rights.sees_all:
             # One right is missing; that it is missing for each view, too, says nothing more.

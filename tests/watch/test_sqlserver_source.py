@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-from dbdoctor.errors import CannotLookError
 from dbdoctor.model.session import ACTIVE, IDLE, IDLE_IN_TRANSACTION
 from dbdoctor.model.snapshot import Wanted
 from dbdoctor.targets.parse import parse_dsn
@@ -89,11 +88,22 @@ def test_every_kind_of_server(profile: str, driver: str, start_tds: Start) -> No
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_a_server_without_the_view_of_sessions_is_named(driver: str, start_tds: Start) -> None:
+def test_a_server_without_the_view_of_sessions_says_so(driver: str, start_tds: Start) -> None:
     server = start_tds(WITHOUT_SESSIONS)
     made = SqlServerSource(parse_dsn(server.dsn(driver), environment={}))
-    with pytest.raises(CannotLookError, match=r"Azure Synapse Analytics .* does not show its sessions"):
-        made.open(PATIENCE)
+    try:
+        assert made.open(PATIENCE).restricted
+        for _ in range(2):
+            snapshot = made.look(PATIENCE)
+            assert snapshot.sessions == ()
+            (missing,) = snapshot.missing
+            assert "Invalid object name 'sys.dm_exec_sessions'" in missing.reason
+            assert "dbdoctor check" in (missing.help or "")
+        server.sessions.live()[0].end("rst")
+        with pytest.raises(SourceLostError):
+            made.look(PATIENCE)
+    finally:
+        made.close()
     server.sessions.wait_for(0)
 
 

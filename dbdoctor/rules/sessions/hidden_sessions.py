@@ -8,6 +8,8 @@ from dbdoctor.model.finding import Finding, Severity, Skipped
 from dbdoctor.rules.sessions._watched import Judged, Watched
 
 CODES = ()
+_GRANT = "let an administrator grant the view; it is read only, and holds at once"
+_NOTHING_GRANTS = "ask the server's own tools: no right is known that would show them to us"
 
 
 def judge(watched: Watched) -> Iterator[Judged | Skipped]:
@@ -19,7 +21,7 @@ def judge(watched: Watched) -> Iterator[Judged | Skipped]:
             severity=Severity.WARNING,
             title=f"{hidden} of {everyone} sessions are hidden from this role: not judged, and not healthy for that",
             why=f"{watched.why_hidden}: what they do, and for how long, cannot be seen",
-            fix="let an administrator grant the view; it is read only, and holds at once",
+            fix=_GRANT,
             command=watched.grants,
             evidence={"hidden_sessions": hidden, "sessions": everyone},
         )
@@ -30,7 +32,7 @@ def judge(watched: Watched) -> Iterator[Judged | Skipped]:
             severity=Severity.WARNING,
             title="other sessions are hidden from us: whether they are well cannot be said",
             why=f"{watched.why_hidden}: neither how many there are nor what they do can be seen",
-            fix="let an administrator grant the view; it is read only, and holds at once",
+            fix=_GRANT if watched.grants else _NOTHING_GRANTS,
             command=watched.grants,
             evidence={"hidden_sessions": None, "sessions": everyone},
         )
