@@ -124,6 +124,12 @@ class Observer:
         self._ended.set()
         self._thread.join()
 
+    @property
+    def standstill(self) -> float:
+        """The longest time in which not even we came to look, in seconds: the tests' server stood still then too."""
+        times = [at for at, _ in self.samples]
+        return max((later - earlier for earlier, later in zip(times, times[1:], strict=False)), default=0.0)
+
     def simple(self, seconds: float) -> set[str]:
         """Whom the rule "idle for so long with an open transaction" names."""
         return {
@@ -184,6 +190,7 @@ class Measured:
         lines += [f"of no program: {stray}" for stray in self.strays]
         figures = ", ".join(f"{least} {self.f1(least):.2f}" for least in ("suspect", "leak"))
         lines.append(f"F1 by the verdict that counts: {figures}; of the simple rule {self.f1_simple():.2f}")
+        lines.append(f"the tests' server stood still for up to {self.observer.standstill:.1f} s")
         lines.append(f"exit code {self.result.exit_code}; {self.result.cpu_seconds:.1f} s CPU; {self.result.stderr}")
         return "\n".join(lines)
 

@@ -42,7 +42,13 @@ def inserts_never_committed(host: SqlServerHost) -> None:
 
 @leak("a connection is taken from the pool for one query and never given back: its transaction stays open")
 def checkout_kept_after_select(host: SqlServerHost) -> None:
-    connection = host.engine().connect()
+    engine = host.engine()
+    # It has served before: a SELECT within the server's tick (3 ms) of the driver's own BEGIN, as in the moment of the
+    # login, cannot be told from it.
+    with engine.begin() as connection:
+        read(connection, host)
+    host.sleep(0.3)
+    connection = engine.connect()
     read(connection, host)
     host.kept.append(connection)
     host.ready()

@@ -10,6 +10,9 @@ from tests.leaks.sqlserver import measure, shop_server
 from tests.leaks.sqlserver_everything import PROGRAMS
 from tests.servers.tds import TdsServer
 
+# Longer than this between two looks of one a second (seconds), and the machine was too busy to be a measure.
+STANDSTILL = 3.0
+
 
 def test_there_are_enough_of_both_kinds() -> None:
     leaking = [program for program in PROGRAMS.values() if program.leaks]
@@ -23,6 +26,9 @@ def test_there_are_enough_of_both_kinds() -> None:
 def test_every_program_is_judged_as_it_is(start_tds: Callable[..., TdsServer]) -> None:
     """Both drivers, autocommit off and on; a pool at rest has open transactions, which everybody else calls a leak."""
     measured = measure(shop_server(start_tds))
+    if measured.observer.standstill > STANDSTILL:
+        # The programs did not do what their labels say: they all hung in the server, which is a thread of ours.
+        measured = measure(shop_server(start_tds))
     print(measured.table())
     said = f"\n{measured.table()}"
     # Whichever verdicts one counts as "leak".
