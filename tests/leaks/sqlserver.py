@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import select
 import subprocess
@@ -128,7 +129,7 @@ class Observer:
     def standstill(self) -> float:
         """The longest time in which not even we came to look, in seconds: the tests' server stood still then too."""
         times = [at for at, _ in self.samples]
-        return max((later - earlier for earlier, later in zip(times, times[1:], strict=False)), default=0.0)
+        return max((later - earlier for earlier, later in itertools.pairwise(times)), default=0.0)
 
     def simple(self, seconds: float) -> set[str]:
         """Whom the rule "idle for so long with an open transaction" names."""
