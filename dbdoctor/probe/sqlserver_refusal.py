@@ -77,6 +77,9 @@ _CERTIFICATE = (
     ("unsupported protocol", "tls-version-refused"),
     ("SSL Provider", "tls-handshake-failed"),
 )
+# What the Kerberos library says before the server was asked; without a ticket, or with one and no SPN for it.
+_KERBEROS = "SSPI Provider"
+_NO_TICKET = re.compile(r"No Kerberos credentials|No credentials|credentials? cache|ticket expired", re.IGNORECASE)
 _MISSING = ("Can't open lib", "Data source name not found")
 _RESOURCE = re.compile(r"Resource ID\s*:\s*(\d+)", re.IGNORECASE)
 _LIMIT = re.compile(r"limit for the (?:database|elastic pool) is (\d+)|greater than (\d+)", re.IGNORECASE)
@@ -135,6 +138,8 @@ def _by_driver(said: Said, driver: Driver | None) -> str:
     for words, code in _CERTIFICATE:
         if words in said.message:
             return code
+    if _KERBEROS in said.message:
+        return "kerberos-ticket-missing" if _NO_TICKET.search(said.message) else "client-refused"
     if any(words in said.message for words in _MISSING):
         return "driver-missing"
     if said.number in _CLOSED:

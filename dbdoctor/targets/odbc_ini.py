@@ -40,7 +40,7 @@ def source_files(environment: Mapping[str, str] | None = None) -> list[Path]:
     environment = os.environ if environment is None else environment
     own = environment.get("ODBCINI")
     first = [Path(own)] if own else _of_home(environment, ".odbc.ini")
-    return [*first, *(place / "odbc.ini" for place in _system(environment))]
+    return list(dict.fromkeys([*first, *(place / "odbc.ini" for place in _system(environment))]))
 
 
 def _system(environment: Mapping[str, str]) -> list[Path]:

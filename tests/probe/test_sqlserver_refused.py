@@ -32,6 +32,14 @@ def test_wrong_password(server: TdsServer, driver: str, named_sqlserver: NamedSq
     assert "not-it-7" not in str(answer.object)
 
 
+def test_no_ticket_for_integrated_authentication(server: TdsServer, named_sqlserver: NamedSqlServer) -> None:
+    before = len(server.logins)
+    dsn = server.dsn("microsoft", Trusted_Connection="yes")
+    answer = named_sqlserver("kerberos-ticket-missing", dsn, what="no Kerberos ticket", row=False)
+    assert "a user and a password in the DSN do not count" in answer.finding("kerberos-ticket-missing")["why"]
+    assert len(server.logins) == before
+
+
 def test_no_such_login(server: TdsServer, driver: str, named_sqlserver: NamedSqlServer) -> None:
     named_sqlserver("login-failed", server.dsn(driver, UID="nobody"), what="no such login")
 

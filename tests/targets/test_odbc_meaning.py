@@ -9,6 +9,7 @@ import pytest
 from dbdoctor.errors import UsageError
 from dbdoctor.model.target import Endpoint, Target
 from dbdoctor.targets.live_arguments import with_arguments
+from dbdoctor.targets.odbc_ini import source_files
 from dbdoctor.targets.parse import parse_dsn
 
 MICROSOFT = "Driver={ODBC Driver 18 for SQL Server}"
@@ -182,6 +183,11 @@ def test_ones_own_file_comes_before_the_systems(ini: dict[str, str], tmp_path: P
     assert read("DSN=shop", **ini, ODBCINI=str(own)).endpoints == (Endpoint("mine", 1433),)
     (tmp_path / ".odbc.ini").write_text("[shop]\nServer=home\n")
     assert read("DSN=shop", **{**ini, "HOME": str(tmp_path)}).endpoints == (Endpoint("home", 1433),)
+
+
+def test_a_file_of_data_sources_is_looked_into_once(tmp_path: Path) -> None:
+    environment = {"ODBCSYSINI": str(tmp_path), "ODBCINI": str(tmp_path / "odbc.ini")}
+    assert source_files(environment) == [tmp_path / "odbc.ini"]
 
 
 def test_a_data_source_that_is_nowhere_is_one_clear_error(ini: dict[str, str]) -> None:

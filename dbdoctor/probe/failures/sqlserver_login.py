@@ -31,6 +31,15 @@ ENTRIES = (
         "kinit; klist   # on the server's side: setspn -Q MSSQLSvc/{host}:{port}",
     ),
     Entry(
+        "kerberos-ticket-missing",
+        "the driver has no Kerberos ticket to log in to {where} with",
+        "integrated authentication is asked for (Trusted_Connection=yes: a user and a password in the DSN do not count then), "
+        "and this process has no ticket that is valid; the server was not asked",
+        "A ticket belongs to a user of the operating system and runs out: a service needs a keytab and something that renews it.",
+        "get a ticket, or log in with a SQL login and without Trusted_Connection",
+        "kinit; klist",
+    ),
+    Entry(
         "database-cannot-be-opened",
         "{where} cannot open the database {database} for {user}",
         "the login itself was accepted; the database does not exist, or this login has no user in it, or it is offline, "
