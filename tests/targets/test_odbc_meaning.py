@@ -185,6 +185,13 @@ def test_ones_own_file_comes_before_the_systems(ini: dict[str, str], tmp_path: P
     assert read("DSN=shop", **{**ini, "HOME": str(tmp_path)}).endpoints == (Endpoint("home", 1433),)
 
 
+@pytest.mark.parametrize("server", ["Server=db1,99999", "Server=db1,x", "Server=db1;Port=0"])
+def test_a_wrong_port_is_told_in_the_words_of_sql_server(server: str) -> None:
+    with pytest.raises(UsageError, match="not a number from 1 to 65535") as caught:
+        read(f"{MICROSOFT};{server};UID=u")
+    assert "5432" not in str(caught.value.help)
+
+
 def test_a_file_of_data_sources_is_looked_into_once(tmp_path: Path) -> None:
     environment = {"ODBCSYSINI": str(tmp_path), "ODBCINI": str(tmp_path / "odbc.ini")}
     assert source_files(environment) == [tmp_path / "odbc.ini"]

@@ -129,7 +129,7 @@ def parse_server(text: str, port: str | None = None) -> Endpoint:
         raise UsageError(
             "the server has a `:` in it", help="SQL Server's drivers want a comma before the port: `Server=db1,1433`"
         )
-    number = port_number(written_port) or port_number(port or "")
+    number = _port(written_port) or _port(port or "")
     if host.lower() in ("", ".", "(local)"):
         host = "localhost"
     if host.lower() != "(localdb)":
@@ -138,6 +138,13 @@ def parse_server(text: str, port: str | None = None) -> Endpoint:
     if number is None and not instance:
         number = DEFAULT_PORT
     return Endpoint(host, number, instance=instance or None)
+
+
+def _port(text: str) -> int | None:
+    try:
+        return port_number(text)
+    except UsageError as error:
+        raise UsageError(error.what, help="write the port after the host and a comma: `Server=db1,1433`") from None
 
 
 def _check(name: str, value: str) -> None:
