@@ -165,7 +165,7 @@ def _summary(report: LeaksReport) -> tuple[str, str, str]:
         return "no leak seen", VERDICT_COLOUR[Verdict.OK], f" in one look: {groups} {where}"
     if report.earlier:
         before = plural(len(report.earlier), "finding")
-        return "healthy at the end", VERDICT_COLOUR[Verdict.OK], f", after {before} that are gone: {groups} {where}"
+        return "healthy at the end", VERDICT_COLOUR[Verdict.OK], f", after {before} now gone: {groups} {where}"
     return "healthy:", VERDICT_COLOUR[Verdict.OK], f" {groups} {where}"
 
 
