@@ -115,7 +115,7 @@ class History:
         self._see(snapshot, while_watching=while_watching)
         self._end(snapshot, while_watching=while_watching)
         for pool in self.pools.values():
-            pool.settle(snapshot.at, self._watching_since)
+            pool.settle(snapshot.at, self.first_at)
         self._count(snapshot.at)
         self._forget(snapshot.at)
 

@@ -84,6 +84,19 @@ def test_a_session_or_two_more_are_no_trend():
     assert report.forecast is None
 
 
+def test_what_was_proven_before_a_gap_stays_proven():
+    from dbdoctor.history import History
+    from dbdoctor.model.snapshot import Gap, Snapshot
+
+    leaking = PoolModel(0, 1000).run([Job(2.0 * n, 0.01, kept=True) for n in range(20)])
+    history = History(WatchOptions(idle_in_transaction=5.0))
+    for second in (*range(16), *range(21, 25)):
+        if second == 21:
+            history.gap(Gap(START + 15, START + 21, "the machine stood still"))
+        history.add(Snapshot(START + second, tuple(leaking.sessions_at(second))))
+    assert verdicts(rules.judge_leaks(history, TARGET, None)) == {"shop": "leak"}
+
+
 def test_growth_that_has_stopped_is_no_forecast():
     """A pool with a limit stops the leak; nothing more is to be foretold."""
     leaking = PoolModel(5, 10).run([Job(0.5 * n, 0.01, kept=True) for n in range(30)])
