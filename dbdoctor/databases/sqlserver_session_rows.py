@@ -114,6 +114,7 @@ class SessionReader:
             writes=bool(row.log_records),
             holds_back=None,
             process=row.process or None,
+            native_state=row.status or None,
         )
         return Known(raw, session, moments, since, blocks)
 

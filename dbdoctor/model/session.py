@@ -32,7 +32,7 @@ class Session(NamedTuple):
     `holds_back`: how many transactions old the oldest snapshot is that it keeps from vacuum.
     `transaction_key` is PostgreSQL's virtual transaction, known of hidden sessions too: the same in two samples is
     a transaction that stayed open. `kind` is CLIENT, REPLICATION or OTHER. `process` is what the client said of its own
-    process (SQL Server's host_process_id).
+    process (SQL Server's host_process_id). `native_state` is the product's own word where it differs from `state` ("dormant").
     """
 
     id: int
@@ -53,6 +53,7 @@ class Session(NamedTuple):
     hidden: bool = False
     transaction_key: str | None = None
     process: int | None = None
+    native_state: str | None = None
 
     @property
     def identity(self) -> Identity:

@@ -174,6 +174,7 @@ def _session(report: SessionReport, *, queries: bool) -> dict[str, Any]:
         "process": _process(report.process, session.process),
         "pooled_client": _pooled(report.pooled_client),
         "state": session.state,
+        "native_state": text_or_none(session.native_state, _NAME),
         "hidden": session.hidden,
         "waits_for": text_or_none(session.waits_for, _NAME),
         "writes": session.writes,
