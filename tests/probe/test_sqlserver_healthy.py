@@ -45,9 +45,13 @@ def test_stages_and_cost(shared: TdsServer, driver: str, named_sqlserver: NamedS
 
 def test_one_session_at_a_time(driver: str, start_tds: Start, named_sqlserver: NamedSqlServer) -> None:
     server = start_tds(max_sessions=1)
-    answer = named_sqlserver(None, server.dsn(driver), "--samples=5", exit_code=0, login_timeout=5, row=False)
-    # A second login was possible only because the first session had ended. (The server may not have seen that in time.)
-    assert answer.object["cost"]["samples"] >= 2, answer.object["cost"]
+
+    def samples() -> int:
+        answer = named_sqlserver(None, server.dsn(driver), "--samples=5", exit_code=0, login_timeout=5, row=False)
+        return int(answer.object["cost"]["samples"])
+
+    # A second login is possible only when the first session has ended; a busy server may see that too late, now and then.
+    assert any(samples() >= 2 for _ in range(8))
 
 
 def test_text_is_for_people(shared: TdsServer, driver: str) -> None:
