@@ -11,6 +11,7 @@ from typing import Any
 from dbdoctor.errors import CannotLookError, ExitCode, UsageError
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.leaks import LeaksReport, SessionReport
+from dbdoctor.model.literals import without_literals
 from dbdoctor.model.secret import redact
 from dbdoctor.model.session import Identity, Session
 from dbdoctor.model.target import Product
@@ -162,7 +163,7 @@ def _session_lines(one: SessionReport, style: Style) -> Iterator[str]:
             clean(f"process {one.process.pid}: {one.process.command or 'unknown'}"), style.width, " " * 11, " " * 9
         )
     if one.detail is not None and one.detail.statement:
-        yield f"         last statement: {clean(redact(one.detail.statement), _STATEMENT)}"
+        yield f"         last statement: {clean(redact(without_literals(one.detail.statement)), _STATEMENT)}"
 
 
 def _held(one: SessionReport) -> str:

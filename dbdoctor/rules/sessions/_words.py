@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from dbdoctor.history import Life
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.leaks import GroupKey
+from dbdoctor.model.literals import without_literals
 
-# What may hide a literal, or look like one and be none, in the order in which a reader of SQL meets it. The statement is
-# on one line, so nobody knows where a comment of `--` ends: from its first quote on all is masked. Unfinished ones go to
-# the end, since a statement is cut; so does what a backslash before a quote makes doubtful.
-_LITERAL = re.compile(
-    r"""
-      (?P<name>"(?:[^"]|"")*(?:"|$))
-    | (?P<line>--[^']*)'.*$
-    | (?P<comment>/\*.*?(?:\*/|$))
-    | (?<!\w)[eE]'(?:[^'\\]|''|\\.)*(?:'|$)
-    | '(?:[^'\\]|''|\\[^'])*(?:\\'.*$|'|$)
-    | (\$\w*\$).*?(?:\4|$)
-    """,
-    re.DOTALL | re.VERBOSE,
-)
 _LONGEST_STATEMENT = 70
 MOST_ROWS = 5
 """Lines of evidence in a finding; the sessions themselves are all in it, and the renderer says how many more there are."""
@@ -34,14 +20,8 @@ def statement_of(life: Life, longest: int = _LONGEST_STATEMENT) -> str | None:
     detail = life.explained
     if detail is None or not detail.statement:
         return None
-    text = " ".join(_LITERAL.sub(_masked, detail.statement[:1000]).split())
+    text = without_literals(detail.statement)
     return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def _masked(found: re.Match[str]) -> str:
-    if found["comment"]:
-        return "/*…*/"
-    return found["name"] or f"{found['line'] or ''}'…'"
 
 
 def row(life: Life, now: float, *more: str) -> str:
