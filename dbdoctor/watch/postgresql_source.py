@@ -108,9 +108,9 @@ class PostgresqlSource:
 
     def terminate(self, identities: Sequence[Identity], seconds: float) -> list[Termination]:
         """End these sessions of clients, each by a statement that checks who it is; wait until they are gone."""
-        from dbdoctor.watch.postgresql_ending import Ending
+        from dbdoctor.watch.postgresql_ending import PostgresqlEnding
 
-        return Ending(self._connection, self._user).end(identities, Deadline.after(seconds))
+        return PostgresqlEnding(self._connection, self._user).end(identities, Deadline.after(seconds))
 
     def superusers(self, seconds: float) -> frozenset[str]:
         """The roles whose sessions are never ended; `terminate` asks again for itself."""

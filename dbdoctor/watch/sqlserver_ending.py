@@ -1,8 +1,7 @@
-"""Ending sessions of SQL Server one by one, and seeing that they have gone."""
+"""Ending sessions of SQL Server."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
 from dbdoctor.databases import sqlserver_terminate as terminate
@@ -11,20 +10,20 @@ from dbdoctor.databases.sqlserver_sessions import REQUESTS, Parts
 from dbdoctor.databases.sqlserver_text import RefusedError
 from dbdoctor.model.session import Identity
 from dbdoctor.probe.deadline import Deadline
-from dbdoctor.watch.source import SourceLostError, SourceSlowError, Termination
+from dbdoctor.watch.ending import Ending
+from dbdoctor.watch.source import Termination
 from dbdoctor.watch.sqlserver_connection import SqlServerConnection
 
-_LOST = (SourceLostError, SourceSlowError)
-# Between two looks whether they are gone; the first comes at once.
-_PAUSE = 0.05
 _NO_RIGHT = 6102
 
 
-class Ending:
+class SqlServerEnding(Ending):
     """Ends sessions over one connection. `logins` has the login of each session that was seen last, as the server has it.
 
     Those who are not among them are known by their start alone; `offset` is how far the server's local time is ahead.
     """
+
+    refused = RefusedError
 
     def __init__(
         self,
@@ -34,46 +33,34 @@ class Ending:
         offset: float,
         parts: Parts,
     ) -> None:
+        super().__init__()
         self._connection = connection
         self._rights = rights
         self._logins = logins
         self._offset = offset
         self._parts = parts
-        self._done: dict[Identity, Termination] = {}
-        self._sent: dict[Identity, int] = {}
+        self._logged_in: dict[Identity, int] = {}
 
-    def end(self, identities: Sequence[Identity], deadline: Deadline) -> list[Termination]:
-        """What became of each, in order. Raises SourceLostError or SourceSlowError when nothing was ended yet."""
-        asked = list(dict.fromkeys(identities))
-        try:
-            for identity in asked:
-                self._end_one(identity, deadline)
-        except _LOST as error:
-            if not self._sent:
-                raise
-            self._rest([one for one in asked if one not in self._sent], f"not asked: {error}")
-        try:
-            self._await_end(deadline)
-        except (*_LOST, RefusedError) as error:
-            self._rest(list(self._sent), f"told to end, but whether it did is not known: {error}")
-        return [self._done[identity] for identity in asked]
-
-    def _end_one(self, identity: Identity, deadline: Deadline) -> None:
+    def tell(self, identity: Identity, deadline: Deadline) -> Termination | None:
+        """By KILL, in a batch that compares the login's time first."""
         number, started = identity
-        if started is None:
-            why = "its start time is hidden from this login, so that it could be another session"
-            self._done[identity] = Termination(identity, "not-allowed", why)
-            return
-        login_at = self._login_of(number, started)
+        login_at = self._login_of(number, started or 0.0)
         try:
             answer = terminate.read_end(self._connection.ask(terminate.end_question(number, login_at), deadline))
         except RefusedError as error:
-            self._done[identity] = self._refused(identity, error)
-            return
-        if answer.sent:
-            self._sent[identity] = login_at
-        else:
-            self._done[identity] = Termination(identity, answer.outcome, answer.detail)
+            return self._refused(identity, error)
+        if not answer.sent:
+            return Termination(identity, answer.outcome, answer.detail)
+        self._logged_in[identity] = login_at
+        return None
+
+    def still_there(self, identities: Sequence[Identity], deadline: Deadline) -> Mapping[Identity, str]:
+        """A session that is told to end stays for as long as its work is rolled back, and says how far that is."""
+        question = terminate.alive_question(
+            [number for number, _ in identities], with_requests=REQUESTS in self._parts.views
+        )
+        waiting = {one: self._logged_in[one] for one in identities}
+        return terminate.read_alive(waiting, self._connection.ask(question, deadline))
 
     def _login_of(self, number: int, started: float) -> int:
         """As it was seen, if it is the same session; what was written before a change of daylight saving stays so."""
@@ -88,24 +75,3 @@ class Ending:
             return Termination(identity, "spared", terminate.NOT_FOR_KILL[error.native])
         grant = f"; {self._rights.grant_kill()}" if error.native == _NO_RIGHT and self._rights else ""
         return Termination(identity, "not-allowed", f"{error}{grant}")
-
-    def _await_end(self, deadline: Deadline) -> None:
-        waiting = dict(self._sent)
-        while waiting:
-            question = terminate.alive_question(
-                [number for number, _ in waiting], with_requests=REQUESTS in self._parts.views
-            )
-            there = terminate.read_alive(waiting, self._connection.ask(question, deadline))
-            self._done.update((one, Termination(one, "ended")) for one in waiting if one not in there)
-            waiting = {one: waiting[one] for one in there}
-            if waiting and deadline.remaining < 2 * _PAUSE:
-                for one, doing in there.items():
-                    detail = f"told to end; {doing}" if doing else "told to end, but it has not yet"
-                    self._done[one] = Termination(one, "still-there", detail)
-                return
-            if waiting:
-                time.sleep(_PAUSE)
-
-    def _rest(self, identities: Sequence[Identity], detail: str) -> None:
-        for identity in identities:
-            self._done.setdefault(identity, Termination(identity, "still-there", detail))

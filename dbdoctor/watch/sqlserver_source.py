@@ -107,11 +107,11 @@ class SqlServerSource:
 
     def terminate(self, identities: Sequence[Identity], seconds: float) -> list[Termination]:
         """End these sessions of clients, each by a batch that checks who it is; wait until they are gone."""
-        from dbdoctor.watch.sqlserver_ending import Ending
+        from dbdoctor.watch.sqlserver_ending import SqlServerEnding
 
         logins = {number: known.row[1] for number, known in self._reader.known.items()}
         offset = self._clock.offset / 1000 if self._clock else 0.0
-        ending = Ending(self._connection, self._rights, logins, offset, self._parts)
+        ending = SqlServerEnding(self._connection, self._rights, logins, offset, self._parts)
         return ending.end(identities, Deadline.after(seconds))
 
     def superusers(self, seconds: float) -> frozenset[str]:  # noqa: ARG002 - a question on other products
