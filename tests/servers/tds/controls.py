@@ -119,11 +119,13 @@ class Controls:
     Attributes, each for conversations to come as well as for those that are on:
     `ignores_attention`    a cancelled request is never acknowledged
     `recovers_sessions`    session recovery is acknowledged at the login, as SQL Server 2014 and later do
+    `speaks_tds8`          a client may begin with TLS (Encrypt=strict), as with SQL Server 2022 and Azure SQL
     """
 
     def __init__(self) -> None:
         self.ignores_attention = False
         self.recovers_sessions = False
+        self.speaks_tds8 = False
         self._rules: list[Rule] = []
         self._lock = threading.Lock()
 
@@ -151,6 +153,7 @@ class Controls:
             self._rules.clear()
         self.ignores_attention = False
         self.recovers_sessions = False
+        self.speaks_tds8 = False
 
     def action(self, stage: Stage, *, text: str = "", program: str = "") -> Action | None:
         """What is to happen now; counts as having happened."""

@@ -89,15 +89,22 @@ class Conversation:
         return message.body
 
     def _shake_hands(self) -> None:
+        strict = self.server.controls.speaks_tds8 and self.channel.begins_with_tls()
+        if strict:
+            version, protocol = self.channel.start_tls_first(self.server.strict_context)
+            self.server.tls_versions.append(version)
+            self.server.tls_protocols.append(protocol)
         asked = prelogin.parse(self._expect(packets.PRELOGIN))
         self._at("prelogin")
         wanted = (asked.get(prelogin.ENCRYPTION) or b"\x02")[0]
-        answer = prelogin.agree(wanted, self.server.encryption)
+        # Within TDS 8 nobody asks what is encrypted.
+        answer = prelogin.NOT_SUPPORTED if strict else prelogin.agree(wanted, self.server.encryption)
         self.channel.send_message(prelogin.answer(asked, answer, self.server.facts.profile.version_numbers))
         self._at("prelogin-answered")
         self.encrypted_login_only = answer == prelogin.OFF
         if answer != prelogin.NOT_SUPPORTED:
             self.server.tls_versions.append(self.channel.start_tls(self.server.context))
+        if self.channel.encrypted:
             self._at("tls")
 
     def _log_in(self) -> Session:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tests.servers.tds import tokens
 
 FIXED = struct.Struct("<IIIIIIBBBBiI")
-TDS_7_4 = 0x74000004
+TDS_7_4, TDS_8_0 = 0x74000004, 0x08000000
 HAS_FEATURES = 0x10
 READ_ONLY_INTENT = 0x20
 SESSION_RECOVERY, UTF8 = 0x01, 0x0A
@@ -94,7 +94,7 @@ def welcome(
         tokens.changed(tokens.COLLATION, tokens.short_bytes(COLLATION), b"\0"),
         tokens.changed_text(tokens.LANGUAGE, "us_english", ""),
         tokens.information(5703, "Changed language setting to us_english.", server),
-        tokens.login_acknowledged(TDS_7_4, "Microsoft SQL Server", version),
+        tokens.login_acknowledged(TDS_8_0 if login.tds_version == TDS_8_0 else TDS_7_4, "Microsoft SQL Server", version),
         tokens.changed_text(tokens.PACKET_SIZE, str(packet_size), str(login.packet_size)),
     ]
     if login.features:

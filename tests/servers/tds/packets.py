@@ -16,6 +16,7 @@ from tests.servers.tds.errors import AttentionError, GoneError
 
 SQL_BATCH, RPC, REPLY, ATTENTION, TRANSACTION_MANAGER, LOGIN7, PRELOGIN = 1, 3, 4, 6, 14, 16, 18
 END_OF_MESSAGE = 0x01
+TLS_HANDSHAKE = 0x16
 # Bits of a request's first packet: the session is to be reset before, with or without its transaction.
 RESET, RESET_KEEPING_TRANSACTION = 0x08, 0x10
 HEADER = struct.Struct(">BBHHBB")
@@ -184,6 +185,34 @@ class Channel:
             raise GoneError(str(error)) from error
 
     # --- TLS
+
+    def begins_with_tls(self) -> bool:
+        """Whether the client's first byte is that of a TLS record (TDS 8), once it is there."""
+        while not self._buffer:
+            self._wait_for_bytes(None)
+        return self._buffer[0] == TLS_HANDSHAKE
+
+    def start_tls_first(self, context: ssl.SSLContext) -> tuple[str, str | None]:
+        """The handshake before anything else: version and ALPN protocol agreed on. GoneError when the client will not."""
+        tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        done = False
+        while not done:
+            self._incoming.write(bytes(self._buffer))
+            self._buffer.clear()
+            try:
+                tls.do_handshake()
+                done = True
+            except ssl.SSLWantReadError:
+                done = False
+            except ssl.SSLError as error:
+                self.send_raw(self._outgoing.read())
+                raise GoneError(str(error)) from error
+            self.send_raw(self._outgoing.read())
+            if not done:
+                self._wait_for_bytes(None)
+        self._tls = tls
+        self._decrypt()  # what came with the last flight
+        return tls.version() or "", tls.selected_alpn_protocol()
 
     def start_tls(self, context: ssl.SSLContext) -> str:
         """The handshake, its records in PRELOGIN messages; the version agreed on. GoneError when the client will not."""

@@ -25,7 +25,7 @@ from tests.servers.tds.rows import Facts, Row
 from tests.servers.tds.sessions import Session, Sessions
 from tests.servers.tds.shown import ShownSession, ShownTransaction
 from tests.servers.tds.store import Store
-from tests.servers.tds.tls import server_context
+from tests.servers.tds.tls import server_context, strict_context
 
 USER = "sa"
 # So that whatever forgets to quote it fails; without }, which FreeTDS cannot read in braces.
@@ -72,7 +72,8 @@ class TdsServer:
         profile = PROFILES[profile] if isinstance(profile, str) else profile
         clock = Clock(offset, skew)
         self.encryption = encryption
-        self.context = server_context(tls or certificates().server)
+        pair = tls or certificates().server
+        self.context, self.strict_context = server_context(pair), strict_context(pair)
         self.accounts = dict(accounts or ACCOUNTS)
         self.max_sessions = max_sessions
         self.controls = Controls()
@@ -85,6 +86,8 @@ class TdsServer:
         # Every LOGIN7 that came, the refused too; TLS versions agreed on; why conversations ended by themselves.
         self.logins: list[Login] = []
         self.tls_versions: list[str] = []
+        # What the clients of TDS 8 asked for by ALPN and got; None where it was nothing.
+        self.tls_protocols: list[str | None] = []
         self.ends: list[str] = []
         self.errors: list[Exception] = []
         self.accepted = 0
