@@ -1,0 +1,1 @@
+"""The idle timeout that the path to a server really has, measured."""

@@ -1,0 +1,1 @@
+"""Real SQLAlchemy pools, tried through faults."""
