@@ -1,0 +1,103 @@
+"""The path between an application and its server: it listens on loopback, passes on, and does what its fault wants."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+from dbdoctor.faults.fault import Fault
+from dbdoctor.faults.flow import Flow
+from dbdoctor.faults.loop import READ, Loop
+
+# How often flows are looked at for silence and keepalives (seconds): the precision of an idle timeout.
+_GLANCE = 0.025
+_BACKLOG = 64
+
+
+class Relay:
+    """One listening port before one server, with one fault. `dial` gives a socket that is connecting to the server."""
+
+    def __init__(self, loop: Loop, fault: Fault, dial: Callable[[], socket.socket]) -> None:
+        self.loop = loop
+        self.fault = fault
+        self.dial = dial
+        self.flows: list[Flow] = []
+        self.opened = 0
+        self.refused = False
+        self._closed = False
+        self._listener: socket.socket | None = None
+        self.port = self._listen(0)
+        loop.after(_GLANCE, self._glance)
+
+    @property
+    def messages(self) -> int:
+        """How many pieces of data the application has sent so far, over all flows."""
+        return sum(flow.messages for flow in self.flows)
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions the server may hold for this relay."""
+        return sum(flow.has_session for flow in self.flows)
+
+    def refuse(self) -> None:
+        """Nobody listens any more: who connects is refused."""
+        if self._listener is not None:
+            self.loop.watch(self._listener, 0, lambda _ready: None)
+            self._listener.close()
+            self._listener = None
+
+    def listen_again(self) -> None:
+        """Undo `refuse`, on the same port."""
+        if not self._closed and self._listener is None:
+            self._listen(self.port)
+
+    def release_dropped(self) -> None:
+        """Free the server of sessions whose flow was dropped; the application's end stays as it is."""
+        for flow in self.flows:
+            if flow.dropped:
+                flow.reset_server()
+
+    def close(self) -> None:
+        """Stop listening and cut every flow."""
+        self._closed = True
+        self.refuse()
+        for flow in self.flows:
+            flow.release()
+
+    def _listen(self, port: int) -> int:
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.setblocking(False)
+        self._listener.bind(("127.0.0.1", port))
+        self._listener.listen(_BACKLOG)
+        self.loop.watch(self._listener, READ, lambda _ready: self._accept())
+        return int(self._listener.getsockname()[1])
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        try:
+            client, _ = self._listener.accept()
+        except OSError:
+            return
+        self.opened += 1
+        flow = Flow(self, client)
+        self.flows.append(flow)
+        self.fault.opened(flow)
+
+    def _glance(self) -> None:
+        if self._closed:
+            return
+        now = time.monotonic()
+        for flow in self.flows:
+            if not flow.ended:
+                self._look_at(flow, now)
+        self.loop.after(_GLANCE, self._glance)
+
+    def _look_at(self, flow: Flow, now: float) -> None:
+        came = flow.look(now, keepalives_count=self.fault.counts_keepalives)
+        if came and flow.struck:
+            self.fault.used_after(flow, came)
+        if not flow.struck and now - flow.last_traffic >= self.fault.idle:
+            flow.struck = True
+            self.fault.on_idle(flow)

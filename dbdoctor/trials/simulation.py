@@ -1,0 +1,127 @@
+"""A simulation from the command's side: starts the stage, answers what only an outsider can see, collects the records."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dbdoctor.errors import DbdoctorError
+from dbdoctor.faults.loop import READ, Loop
+from dbdoctor.model.trial import Record
+from dbdoctor.trials.observer import Observer
+from dbdoctor.trials.orders import Lines, StageOrder, record_from_json, to_json
+
+if TYPE_CHECKING:
+    import subprocess
+
+# How often `on_turn` is called at least (seconds).
+_TURN = 0.2
+_LAST_WORDS = 5.0
+
+
+class Progress(NamedTuple):
+    """How far it is: trials that are over, under way, and in all."""
+
+    over: int
+    under_way: int
+    total: int
+
+
+class StageLostError(DbdoctorError):
+    """The stage ended before its work was done: a fault of ours."""
+
+
+class Simulation:
+    """Runs an order. `silence` tells, once it runs, whether packets can be dropped for real."""
+
+    def __init__(self, order: StageOrder, observer: Observer, on_progress: Callable[[Progress], None]) -> None:
+        self._order = order
+        self._observer = observer
+        self._on_progress = on_progress
+        self._records: dict[int, Record] = {}
+        self._under_way: set[int] = set()
+        self.silence = False
+
+    @property
+    def records(self) -> dict[int, Record]:
+        """What has been seen so far, by the trial's number."""
+        return dict(self._records)
+
+    def run(self) -> dict[int, Record]:
+        """All of it. Whatever ends this, nothing is left behind. Raises StageLostError."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._observer.end, self._order.prefix)
+            ours, theirs = socket.socketpair()
+            stack.callback(ours.close)
+            with theirs:
+                process = _start(theirs)
+            stack.callback(_end, process, ours)
+            lines = Lines(ours)
+            lines.send(to_json(self._order))
+            self._listen(lines)
+        if len(self._records) < len(self._order.trials):
+            raise StageLostError("the process that runs the trials ended by itself")
+        return self.records
+
+    def _listen(self, lines: Lines) -> None:
+        loop = Loop()
+        loop.watch(lines, READ, lambda _ready: self._hear(lines))
+        try:
+            while not lines.ended and len(self._records) < len(self._order.trials):
+                loop.turn(_TURN)
+                self._on_progress(Progress(len(self._records), len(self._under_way), len(self._order.trials)))
+        finally:
+            loop.close()
+
+    def _hear(self, lines: Lines) -> None:
+        for told in lines.receive():
+            self._take(told, lines)
+
+    def _take(self, told: dict[str, Any], lines: Lines) -> None:
+        event = told["event"]
+        if event == "ready":
+            self.silence = told["silence"]
+            return
+        number = told["number"]
+        name = self._order.application_name(number)
+        if event == "began":
+            self._under_way.add(number)
+        elif event == "look":
+            found = self._observer.look(name)
+            sessions = None if found is None else [one._asdict() for one in found]
+            lines.send({"number": number, "sessions": sessions})
+        elif event == "terminate":
+            self._observer.end(name)
+        elif event == "ended":
+            self._under_way.discard(number)
+            self._records[number] = record_from_json(told["record"])
+
+
+def _start(end: socket.socket) -> subprocess.Popen[bytes]:
+    import subprocess
+
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "dbdoctor.trials.stage", str(end.fileno())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=environment,
+        pass_fds=[end.fileno()],
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes], end: socket.socket) -> None:
+    """The stage ends with its socket, and its children with it; if not, it is killed."""
+    import subprocess
+
+    end.close()
+    try:
+        process.wait(_LAST_WORDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,120 @@
+"""The process in which a simulation happens: relays, and the applications as its children. It is run, not imported.
+
+It is told what to try over the socket whose number is argv[1], tells each record over it, and asks the command over it
+for what only an outsider can see. It ends, and its children with it, when that socket does.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from dbdoctor.faults.loop import READ, Loop
+from dbdoctor.faults.namespace import enter_private_network
+from dbdoctor.faults.silence import can_silence
+from dbdoctor.model.target import Product
+from dbdoctor.model.trial import Ghost, Record
+from dbdoctor.trials.dialer import Dial, die_with_parent, direct, through_child
+from dbdoctor.trials.orders import Lines, StageOrder, from_json, record_to_json
+from dbdoctor.trials.trial import Trial
+
+# At most so long until something is looked at again; everything that matters wakes it earlier (seconds).
+_TURN = 1.0
+
+
+class Stage:
+    """Runs the trials of an order, as many at once as sessions are allowed."""
+
+    def __init__(self, lines: Lines, order: StageOrder, dial: Dial) -> None:
+        self._lines = lines
+        self._order = order
+        self._dial = dial
+        self._loop = Loop()
+        self._waiting = list(order.trials)
+        self._running: dict[int, Trial] = {}
+
+    def run(self) -> None:
+        """Until every trial is over or the command has gone."""
+        self._lines.end.setblocking(True)
+        self._loop.watch(self._lines, READ, lambda _ready: self._hear())
+        try:
+            while (self._waiting or self._running) and not self._lines.ended:
+                self._admit()
+                self._loop.turn(_TURN)
+        finally:
+            for trial in self._running.values():
+                trial.abort()
+
+    def _admit(self) -> None:
+        while self._waiting:
+            taken = sum(trial.sessions for trial in self._running.values())
+            first = self._waiting[0]
+            if self._running and taken + first.pool.threads > self._order.sessions:
+                return
+            self._waiting.pop(0)
+            self._running[first.number] = Trial(
+                first, self._order, self._loop, self._dial, look=self._look, ended=self._ended
+            )
+            self._lines.send({"event": "began", "number": first.number})
+
+    def _look(self, trial: Trial) -> None:
+        self._lines.send({"event": "look", "number": trial.order.number})
+
+    def _ended(self, trial: Trial, record: Record) -> None:
+        del self._running[trial.order.number]
+        self._lines.send({"event": "ended", "number": trial.order.number, "record": record_to_json(record)})
+
+    def _hear(self) -> None:
+        for told in self._lines.receive():
+            trial = self._running.get(told["number"])
+            if trial is not None:
+                self._answer(trial, told)
+
+    def _answer(self, trial: Trial, told: dict[str, Any]) -> None:
+        found = told.get("sessions")
+        trial.looked(None if found is None else [Ghost(**one) for one in found])
+
+
+def main() -> None:
+    """Read the order, and run it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command ends us by ending the socket
+    die_with_parent()
+    lines = Lines(socket.socket(fileno=int(sys.argv[1])))
+    order: StageOrder | None = None
+    while order is None and not lines.ended:
+        order = next((from_json(told) for told in lines.receive()), None)
+    if order is None:
+        return
+    dial, silent = _prepare(order)
+    _import_what_children_need(Product(order.product))
+    lines.send({"event": "ready", "silence": silent})
+    Stage(lines, order, dial).run()
+
+
+def _prepare(order: StageOrder) -> tuple[Dial, bool]:
+    if not order.private:
+        return direct(order.where), can_silence()
+    dial, _ = through_child(order.where)
+    try:
+        enter_private_network()
+    except OSError:
+        return dial, False
+    return dial, can_silence()
+
+
+def _import_what_children_need(product: Product) -> None:
+    """Once, before the first fork; not more than a fork may inherit: no driver is loaded, no connection made."""
+    import sqlalchemy
+    import sqlalchemy.dialects.mssql
+    import sqlalchemy.dialects.postgresql  # noqa: F401
+
+    if product is Product.POSTGRESQL:
+        import psycopg2  # noqa: F401
+    os.environ.pop("PGOPTIONS", None)
+
+
+if __name__ == "__main__":
+    main()
