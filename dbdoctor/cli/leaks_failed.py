@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dbdoctor.cli.judge import judge
-from dbdoctor.cli.progress import Progress
 from dbdoctor.errors import CannotLookError, ExitCode
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.examination import Examination
@@ -18,21 +17,26 @@ from dbdoctor.model.secret import redact
 from dbdoctor.model.stage import Failure, StageName
 from dbdoctor.model.target import Target
 from dbdoctor.probe.failures import find
-from dbdoctor.probe.run import examine_all
-from dbdoctor.watch.source import SourceSlowError
+from dbdoctor.watch.source import SourceLostError, SourceSlowError
 
 if TYPE_CHECKING:
     from dbdoctor.cli.leaks_answer import Answer, Manner
+    from dbdoctor.cli.leaks_lookout import Lookout
+
+# What an examination says that was waiting for the server's answer to a login when its time was up.
+_WAITED = frozenset(
+    {"accepted-then-silent", "tls-handshake-stalled", "startup-stalled", "login-stalled", "driver-hung"}
+)
 
 
-def show_failure(
-    target: Target, error: Exception | None, login_timeout: float, manner: Manner, answer: Answer
-) -> ExitCode:
-    """Find out why there is no way in, show it; gives the exit code. `error` is what the source said, if it was asked."""
-    examination = judge(_examine(target, login_timeout))
-    if examination.connected and error is not None:
+def show_failure(target: Target, error: Exception, lookout: Lookout, manner: Manner, answer: Answer) -> ExitCode:
+    """Find out why there is no way in, show it; gives the exit code. `error` is what the source said."""
+    examination = judge(lookout.examine())
+    if examination.connected:
         # The login works; it is our question that was not answered, or it works again by now.
         examination = replace(examination, connected=False, findings=(_of(error, target), *examination.findings))
+    elif isinstance(error, SourceLostError) and error.finding is not None:
+        examination = _with_refusal(examination, error.finding)
     if manner.wants_json:
         answer.print(_report(examination))
     else:
@@ -49,19 +53,14 @@ def show_failure(
     return ExitCode.CANNOT_LOOK
 
 
-def _examine(target: Target, login_timeout: float) -> Examination:
-    progress = Progress()
-    try:
-        probes = examine_all(
-            [target],
-            login_timeout=login_timeout,
-            samples=1,
-            on_progress=progress.event,
-            on_tick=progress.tick,
-        )
-        return next(examination for _, examination in probes)
-    finally:
-        progress.clear()
+def _with_refusal(examination: Examination, refusal: Finding) -> Examination:
+    """A refusal that took longer than the examination could wait is the answer, not that it waited."""
+    if not any(finding.code in _WAITED for finding in examination.findings):
+        return examination
+    *before, last = examination.stages
+    login = last._replace(name=StageName.LOGIN, detail=redact(refusal.title))
+    findings = tuple(refusal if finding.code in _WAITED else finding for finding in examination.findings)
+    return replace(examination, stages=(*before, login), findings=findings)
 
 
 def _of(error: Exception, target: Target) -> Finding:

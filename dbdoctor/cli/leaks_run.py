@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbdoctor.cli.leaks_answer import Answer, Judged, Manner
+from dbdoctor.cli.leaks_lookout import Lookout
 from dbdoctor.cli.leaks_options import LeaksOptions
 from dbdoctor.errors import CannotLookError, ExitCode
 from dbdoctor.model.finding import Finding, Severity
@@ -123,18 +124,21 @@ class LiveRun:
             enrich=client_side.enrich,
             stop=stop,
         )
-        try:
-            self._watch(loop, stop)
-        except (SourceLostError, SourceSlowError, CannotLookError) as error:
-            if not self._judged.history.samples:
-                return self._cannot_look(error)
-            loop.lost = str(error)
+        with Lookout(self._target, self._login_timeout) as lookout:
+            try:
+                self._watch(loop, stop, lookout)
+            except (SourceLostError, SourceSlowError, CannotLookError) as error:
+                if not self._judged.history.samples:
+                    from dbdoctor.cli.leaks_failed import show_failure
+
+                    return show_failure(self._target, error, lookout, self._manner, self._answer)
+                loop.lost = str(error)
         if not self._judged.history.samples:  # interrupted before the first look
             raise KeyboardInterrupt
         code = self._finish(source, loop.lost)
         return ExitCode.CANNOT_LOOK if loop.lost and self._asked.seconds is not None else code
 
-    def _watch(self, loop: Loop, stop: Stop) -> None:
+    def _watch(self, loop: Loop, stop: Stop, lookout: Lookout) -> None:
         settled = False
         with contextlib.ExitStack() as stack:
             if self._asked.seconds is None:
@@ -145,6 +149,8 @@ class LiveRun:
             if view is not None:
                 stack.enter_context(view)
             for turn in loop.turns():
+                if turn.facts and not lookout.closed:
+                    lookout.close()
                 events = [*turn.events, *self._record(turn)]
                 self._judged.take(turn)
                 if not settled and self._asked.seconds is None:
@@ -236,11 +242,6 @@ class LiveRun:
             for line in terminated.lines(Style.of(sys.stdout, no_color=self._manner.no_color)):
                 print(line)
         return max(self._answer.exit_code(report), terminated.exit_code)
-
-    def _cannot_look(self, error: Exception) -> int:
-        from dbdoctor.cli.leaks_failed import show_failure
-
-        return show_failure(self._target, error, self._login_timeout, self._manner, self._answer)
 
 
 def _source(target: Target) -> Source:

@@ -101,7 +101,7 @@ class Channel:
     def receive_for(self, seconds: float, most: int = 1024) -> bytes:
         """Whatever comes within `seconds`, until the other side pauses or closes; may be empty."""
         data, whole = b"", self.deadline
-        self.deadline = Deadline.after(min(seconds, whole.remaining))
+        self.deadline = whole.within(min(seconds, whole.remaining))
         with contextlib.suppress(DeadlinePassedError, ClosedError):
             while len(data) < most:
                 data += self.receive(most - len(data))
@@ -113,7 +113,7 @@ class Channel:
         with contextlib.suppress(OSError, DeadlinePassedError, ClosedError):
             if wait > 0:
                 self.plain.shutdown(socket.SHUT_WR)
-                self.deadline = Deadline.after(wait)
+                self.deadline = self.deadline.within(wait)
                 while self.receive():
                     pass
         self.plain.close()

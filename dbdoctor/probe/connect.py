@@ -40,7 +40,7 @@ def connect_all(addresses: Sequence[Address], deadline: Deadline) -> list[Attemp
         while selector.get_map():
             if until is deadline and any(attempt.socket for attempt in attempts.values()):
                 until = deadline.part(0.5)
-            events = selector.select(until.remaining)
+            events = selector.select(until.patience)
             if not events and until.remaining <= 0:
                 break
             for key, _ in events:

@@ -53,12 +53,12 @@ def ask_around(address: Address, deadline: Deadline, *, postgresql: bool = False
 
     With `postgresql`, whether it is one is asked before all else.
     """
-    until = Deadline.after(min(0.7, deadline.remaining))
+    until = deadline.within(min(0.7, deadline.remaining))
     if postgresql and _is_postgresql(address, until):
         return "PostgreSQL (or a pooler for it)"
     for question in _QUESTIONS:
         sock = connect_one(address, until).socket
-        if sock is None or until.remaining <= 0:
+        if sock is None:
             return None
         name = name_service(_ask(sock, question, until.part(0.5)))
         if name:

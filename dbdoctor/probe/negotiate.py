@@ -72,7 +72,7 @@ class Negotiator:
         self.target = target
         self.plan = plan
         self.deadline = deadline
-        self.patience = Deadline.after(max(deadline.remaining - _TIME_TO_ASK_AROUND, deadline.remaining * 0.6))
+        self.patience = deadline.within(max(deadline.remaining - _TIME_TO_ASK_AROUND, deadline.remaining * 0.6))
         self.channel = Channel(attempt.socket, self.patience)
         self.result = Negotiation(attempt.address)
 

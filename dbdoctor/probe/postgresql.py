@@ -175,7 +175,9 @@ class PostgresqlProbe:
             self.log.end(ok=False, detail="refused; the driver tries without")
             self.log.start(StageName.LOGIN, f"{self.target.user or '?'} on {addresses[0].shown}")
         self._check_password_file()
-        patience = Deadline.after(max(self.deadline.remaining - _TIME_TO_NAME_A_STALL, self.deadline.remaining * 0.8))
+        patience = self.deadline.within(
+            max(self.deadline.remaining - _TIME_TO_NAME_A_STALL, self.deadline.remaining * 0.8)
+        )
         try:
             session = login.log_in(self.target, addresses, patience)
         except DeadlinePassedError as error:

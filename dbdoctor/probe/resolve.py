@@ -68,9 +68,11 @@ def resolve_all(endpoints: Sequence[Endpoint], deadline: Deadline) -> list[Resol
     until = deadline.part(0.5) if found else deadline
     while len(found) < len(endpoints):
         try:
-            index, resolution = answers.get(timeout=max(until.remaining, 0.001))
+            index, resolution = answers.get(timeout=max(until.patience, 0.001))
         except queue.Empty:
-            break
+            if until.remaining <= 0:
+                break
+            continue
         found[index] = resolution
         if resolution.addresses and until is deadline:
             until = deadline.part(0.5)

@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.secret import redact
 from dbdoctor.model.stage import Failure, Stage, StageName, StageStarted
 from dbdoctor.model.target import Product, Target
-from dbdoctor.probe.deadline import Deadline
+from dbdoctor.probe.deadline import Deadline, Recall
 from dbdoctor.probe.events import Event
 from dbdoctor.probe.failures import find
 
@@ -26,6 +27,8 @@ MOST_AT_ONCE = 100
 OnProgress = Callable[[int, Event], None]
 # How often the caller may redraw what is under way.
 TICK = 0.25
+
+_Reports: TypeAlias = "queue.SimpleQueue[tuple[int, Event | Examination | BaseException]]"
 
 
 @dataclass(slots=True)
@@ -61,16 +64,53 @@ def examine_all(
     A probe whose driver hangs beyond the deadline is reported as such and left behind in its daemon thread. One that
     fails by our own fault gives an Examination with the finding `internal-error`; `on_fault` gets the exception before.
     """
-    reports: queue.SimpleQueue[tuple[int, Event | Examination | BaseException]] = queue.SimpleQueue()
+    reports: _Reports = queue.SimpleQueue()
     waiting = list(enumerate(targets))[::-1]
     running: dict[int, _Running] = {}
-    next_tick = time.monotonic() + TICK
-    while waiting or running:
+
+    def start_more() -> None:
         while waiting and len(running) < MOST_AT_ONCE:
             index, target = waiting.pop()
             seconds = login_timeout or target.login_timeout or DEFAULT_LOGIN_TIMEOUT
             running[index] = _Running(target, Deadline.after(seconds), [])
             _start(index, running[index], samples, reports)
+
+    return _collect(running, reports, start_more, on_progress, on_tick, on_fault)
+
+
+class Examining:
+    """The examination of one target, begun in a thread of its own when this is made; collected, or given up, later."""
+
+    def __init__(self, target: Target, seconds: float, *, samples: int = 1) -> None:
+        self._recall = Recall()
+        self._reports: _Reports = queue.SimpleQueue()
+        self._running = {0: _Running(target, Deadline.after(seconds, self._recall), [])}
+        self._thread = _start(0, self._running[0], samples, self._reports)
+
+    def result(self, on_progress: OnProgress, on_tick: Callable[[], None]) -> Examination:
+        """Wait for it, until a little after its deadline at most; what it has told until now comes at once."""
+        found = _collect(self._running, self._reports, lambda: None, on_progress, on_tick, lambda _: None)
+        return next(examination for _, examination in found)
+
+    def give_up(self, seconds: float) -> None:
+        """End it: its connections are closed and its driver's process ends. Waits so long at most until that is done."""
+        self._recall.ask()
+        self._thread.join(seconds)
+
+
+def _collect(
+    running: dict[int, _Running],
+    reports: _Reports,
+    start_more: Callable[[], None],
+    on_progress: OnProgress,
+    on_tick: Callable[[], None],
+    on_fault: Callable[[BaseException], None],
+) -> Iterator[tuple[int, Examination]]:
+    next_tick = time.monotonic() + TICK
+    while True:
+        start_more()
+        if not running:
+            return
         # Every turn, since the events of the others may leave no pause in which a timeout could strike.
         yield from _give_up_on_late(running)
         if time.monotonic() >= next_tick:
@@ -93,12 +133,7 @@ def examine_all(
             yield index, _own_fault(running.pop(index), report)
 
 
-def _start(
-    index: int,
-    state: _Running,
-    samples: int,
-    reports: queue.SimpleQueue[tuple[int, Event | Examination | BaseException]],
-) -> None:
+def _start(index: int, state: _Running, samples: int, reports: _Reports) -> threading.Thread:
     def work() -> None:
         try:
             examine = _probe_of(state.target.product)
@@ -110,7 +145,9 @@ def _start(
             state.ended = True
             reports.put((index, examination))
 
-    threading.Thread(target=work, name=f"probe-{index}", daemon=True).start()
+    thread = threading.Thread(target=work, name=f"probe-{index}", daemon=True)
+    thread.start()
+    return thread
 
 
 def _probe_of(product: Product) -> Callable[[Target, Deadline, int, Callable[[Event], None]], Examination]:

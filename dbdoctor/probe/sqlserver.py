@@ -28,7 +28,6 @@ from dbdoctor.probe.sqlserver_reach import Reached, reach_sqlserver
 from dbdoctor.probe.sqlserver_refusal import hides_the_first, is_words_of_the_way, name_refusal, said_by
 from dbdoctor.probe.tds.encryption import EncryptionPlan, plan_encryption
 from dbdoctor.probe.tds.negotiate import TdsNegotiation, TdsNegotiator
-from dbdoctor.probe.tds.wire import Encryption
 
 # Kept back from the wait for the driver, to find out for ourselves what it waits for.
 _TIME_FOR_A_SECOND_LOOK = 0.5
@@ -96,6 +95,8 @@ class SqlServerProbe:
         """Its process warms up while we look at the network; a missing driver is said when it would be needed."""
         try:
             self.session = OdbcSession(self.target)
+            if self.deadline.recall is not None:
+                self.deadline.recall.then(self.session.close)
         except DriverMissingError as error:
             self.missing = error
 
@@ -144,7 +145,7 @@ class SqlServerProbe:
         if session is None:
             raise _StoppedError(self._no_driver(self.missing))
         kept = min(_TIME_FOR_A_SECOND_LOOK, self.deadline.remaining * 0.25)
-        patience = Deadline.after(max(0.05, self.deadline.remaining - kept))
+        patience = self.deadline.within(max(0.05, self.deadline.remaining - kept))
         try:
             session.open(patience.seconds, reached.endpoint)
         except OdbcTimeoutError as error:
@@ -184,10 +185,9 @@ class SqlServerProbe:
 
     def _ask(self, session: OdbcSession, negotiation: TdsNegotiation) -> None:
         self.log.start(StageName.QUERY, "what the server says of itself")
-        whole = negotiation.answer is not None and negotiation.answer.encryption in (Encryption.ON, Encryption.REQUIRED)
         started = time.monotonic()
         try:
-            self.facts = sqlserver_query.facts(session, self.deadline, tls=negotiation.tls if whole else None)
+            self.facts = sqlserver_query.facts(session, self.deadline, tls=negotiation.tls if negotiation.whole else None)
         except OdbcTimeoutError:
             values: dict[str, object] = {"seconds": format_duration(time.monotonic() - started)}
             raise _StoppedError(Failure("query-stalled", StageName.QUERY, values=values)) from None
@@ -213,7 +213,8 @@ class SqlServerProbe:
             "remedy": (error.help if error else None) or "see `dbdoctor drivers`",
             "product": "SQL Server",
         }
-        return Failure("driver-missing", StageName.LOGIN, error.cause if error else said, values=values)
+        code = error.code if error else "driver-missing"
+        return Failure(code, StageName.LOGIN, error.cause if error else said, values=values)
 
     def _find(self, failure: Failure, severity: Severity = Severity.ERROR) -> Finding:
         own: dict[str, object] = {"user": self.target.user, "database": self.target.database or "master"}

@@ -23,6 +23,7 @@ from dbdoctor.probe.resolve import Address, needs_resolver, resolve_all
 from dbdoctor.watch.source import SourceLostError, SourceSlowError
 
 if TYPE_CHECKING:
+    from dbdoctor.model.finding import Finding
     from dbdoctor.model.stage import Failure
 
 # Timeouts of the statement and of a lock: the server gave up by itself, and the connection is as good as before.
@@ -57,15 +58,16 @@ class PostgresqlConnection:
             from dbdoctor.model.stage import Failure, StageName
 
             code = Failure("login-stalled", StageName.LOGIN, values={"seconds": format_duration(deadline.seconds)})
-            raise SourceLostError(self._title(code, addresses[0])) from None
+            raise SourceLostError(redact(self._find(code, addresses[0]).title)) from None
         except login.LoginFailedError as error:
             from dbdoctor.probe.refusal import name_refusal
 
             failure, said = name_refusal(str(error), self.target)
-            words = self._title(failure, addresses[0]) if said else first_line(str(error))
+            finding = self._find(failure, addresses[0])
+            words = finding.title if said else first_line(str(error))
             if failure.code == "login-refused" and failure.cause:
                 words = f"{words}: {first_line(failure.cause)}"
-            raise SourceLostError(redact(words)) from None
+            raise SourceLostError(redact(words), finding if said else None) from None
 
     def facts(self, deadline: Deadline) -> ServerFacts:
         """What the server says of itself, or only its version where it does not understand the question.
@@ -152,10 +154,10 @@ class PostgresqlConnection:
             if attempt.socket:
                 attempt.socket.close()
         if not reached.attempts:
-            raise SourceLostError(self._title(reached.failures[0], None))
+            raise SourceLostError(redact(self._find(reached.failures[0], None).title))
         return [attempt.address for attempt in reached.attempts]
 
-    def _title(self, failure: Failure, address: Address | None) -> str:
+    def _find(self, failure: Failure, address: Address | None) -> Finding:
         from dataclasses import replace
 
         from dbdoctor.probe.failures import find
@@ -163,7 +165,7 @@ class PostgresqlConnection:
 
         values = {"user": self.target.user, "database": self.target.database}
         where = values_of(address) if address else {}
-        return redact(find(replace(failure, values={**values, **where, **failure.values})).title)
+        return find(replace(failure, values={**values, **where, **failure.values}))
 
 
 def _statement_timeout(deadline: Deadline) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from dbdoctor.model.finding import Finding
 from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.session import Identity
 from dbdoctor.model.snapshot import Snapshot, Wanted
@@ -14,7 +15,14 @@ __all__ = ["SessionSource", "SourceLostError", "SourceSlowError", "Termination",
 
 
 class SourceLostError(Exception):
-    """The server is not there any more, or refuses us now; the message is one clean line. Opening again may help."""
+    """The server is not there any more, or refuses us now; the message is one clean line. Opening again may help.
+
+    `finding` is there when the server itself refused a login.
+    """
+
+    def __init__(self, words: str, finding: Finding | None = None) -> None:
+        super().__init__(words)
+        self.finding = finding
 
 
 class SourceSlowError(Exception):

@@ -7,6 +7,7 @@ Whatever the driver raises becomes one of three things: the server is gone (Sour
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from dbdoctor.databases import sqlserver as product
 from dbdoctor.databases.odbc.errors import OdbcCrashedError, OdbcError, OdbcTimeoutError
@@ -20,6 +21,9 @@ from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.target import Endpoint, Target
 from dbdoctor.probe.deadline import Deadline
 from dbdoctor.watch.source import SourceLostError, SourceSlowError
+
+if TYPE_CHECKING:
+    from dbdoctor.model.finding import Finding
 
 # The driver's query timeout counts in whole seconds; within it the connection survives a slow answer.
 _SHORTEST = 0.05
@@ -42,7 +46,7 @@ class SqlServerConnection:
         except OdbcTimeoutError:
             raise SourceLostError(f"the login took longer than {format_duration(deadline.seconds)}") from None
         except OdbcError as error:
-            raise SourceLostError(_words(error)) from None
+            raise SourceLostError(_words(error), self._refusal(error, session)) from None
         except OdbcCrashedError as error:
             raise SourceLostError(str(error)) from None
         self._session = session
@@ -67,6 +71,20 @@ class SqlServerConnection:
         if not reached.attempts and reached.failures:
             raise SourceLostError(redact(find(reached.failures[0], product=self.target.product).title))
         return reached.endpoint
+
+    def _refusal(self, error: OdbcError, session: OdbcSession) -> Finding | None:
+        """What the server said, if it was the server; its driver's own words tell less than a look at the wire."""
+        from dataclasses import replace
+
+        from dbdoctor.probe.failures import find
+        from dbdoctor.probe.sqlserver_refusal import is_words_of_the_way, name_refusal, said_by
+
+        failure = name_refusal(said_by(error), driver=session.driver)
+        if failure.code == "driver-missing" or is_words_of_the_way(failure):
+            return None
+        where = self.target.endpoints[0].shown if self.target.endpoints else None
+        values = {"user": self.target.user, "database": self.target.database or "master", "where": where}
+        return find(replace(failure, values={**values, **failure.values}), product=self.target.product)
 
     def facts(self, deadline: Deadline) -> tuple[ServerFacts, Rights]:
         """What the server says of itself, but for the number of its sessions (the looks tell that), and what we may see."""
