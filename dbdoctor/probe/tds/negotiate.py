@@ -55,7 +55,7 @@ class TdsNegotiator:
         self.address = attempt.address
         self.plan = plan
         self.deadline = deadline
-        self.patience = Deadline.after(max(deadline.remaining - _TIME_TO_ASK_AROUND, deadline.remaining * 0.6))
+        self.patience = deadline.within(max(deadline.remaining - _TIME_TO_ASK_AROUND, deadline.remaining * 0.6))
         self.channel = Channel(attempt.socket, self.patience)
         self.tds = TdsChannel(self.channel)
         self.result = TdsNegotiation(attempt.address)
