@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
+from dbdoctor.model.finding import Finding
+
 
 class Outcome(str, Enum):
     """What the application saw: no error; one failed request; several; or a request that never ended."""
@@ -182,3 +184,39 @@ class Scale:
     def to_json(self) -> dict[str, Any]:
         """For reports."""
         return {"trial_seconds": self.trial, "stands_for_seconds": self.real}
+
+
+class FaultFacts(NamedTuple):
+    """A fault in words, for reports and rules: see dbdoctor.faults.fault.Fault."""
+
+    code: str
+    title: str
+    stands_for: str
+    scenario: Scenario
+    counts_keepalives: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationReport:
+    """All of a simulation. `cheapest` names the cheapest pool that survives every fault that could be tried, if any.
+
+    `incomplete` says why not everything was tried (interrupted, ...). `took` is seconds.
+    """
+
+    target: str
+    product: str
+    scale: Scale
+    faults: tuple[FaultFacts, ...]
+    pools: tuple[PoolPlan, ...]
+    cases: tuple[Case, ...]
+    host: Host
+    server: str
+    took: float
+    cheapest: str | None = None
+    incomplete: str | None = None
+    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def case(self, fault: str, pool: str) -> Case | None:
+        """The case of this fault and this pool, if it is among them."""
+        return next((one for one in self.cases if (one.fault, one.pool) == (fault, pool)), None)
