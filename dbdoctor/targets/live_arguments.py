@@ -111,5 +111,5 @@ def _sqlserver(target: Target, arguments: Mapping[str, Any]) -> Target:
     collector = Collector(SQLSERVER)
     for name, text in meant.pairs:
         collector.take(name, text)
-    merged = to_target({**to_options(target), **collector.options}, target)
-    return replace(merged, notes=tuple(notes), warnings=(*warnings, *meant.warnings))
+    base = replace(target, notes=tuple(notes), warnings=(*warnings, *meant.warnings))
+    return to_target({**to_options(target), **collector.options}, base)

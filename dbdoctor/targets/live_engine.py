@@ -44,9 +44,10 @@ def _bound(bind: Any, binds: Any) -> Any:
 
 def read_engine(engine: Any, environment: Mapping[str, str]) -> Target:
     """The Target of a sync Engine: URL, then what `connect_args` changes of it, and the pool. UsageError for its URL."""
-    from dbdoctor.targets.parse import parse_dsn
+    from dbdoctor.targets.parse import parse_dsn, require_server
 
-    target = parse_dsn(url_text(engine.url, str(engine.dialect.driver)), environment=environment)
+    url = url_text(engine.url, str(engine.dialect.driver))
+    target = parse_dsn(url, environment=environment, whole=False)
     arguments = _connect_args(engine)
     notes = list(target.notes)
     if arguments is None:
@@ -54,7 +55,9 @@ def read_engine(engine: Any, environment: Mapping[str, str]) -> Target:
     elif _has_connect_event(engine):
         notes.append("a `do_connect` event changes how the engine connects, which cannot be read: its URL is used")
     target = replace(target, notes=tuple(notes), pool=read_pool(engine.pool))
-    return with_arguments(target, arguments or {}, str(engine.dialect.driver))
+    target = with_arguments(target, arguments or {}, str(engine.dialect.driver))
+    require_server(target, why=": the engine's URL has none" if arguments is None else "")
+    return target
 
 
 def url_text(url: Any, driver: str | None = None) -> str:

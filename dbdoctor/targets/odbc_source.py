@@ -12,7 +12,8 @@ from dbdoctor.model.target import Product, Target, TargetWarning
 from dbdoctor.targets.dialects.odbc import SQLSERVER
 from dbdoctor.targets.dialects.shared.collect import Collector
 from dbdoctor.targets.dialects.shared.odbc_meaning import as_meant, is_freetds
-from dbdoctor.targets.dialects.shared.sqlserver import to_target
+from dbdoctor.targets.dialects.shared.server_name import no_server
+from dbdoctor.targets.dialects.shared.sqlserver import ODBC_KEYWORDS, to_target
 from dbdoctor.targets.odbc_ini import Section, data_source, read_sections, registered, source_files
 
 _PLAIN_NAME = r"[A-Za-z_-]{1,40}"
@@ -26,6 +27,8 @@ def complete_source(target: Target, environment: Mapping[str, str]) -> Target:
     Raises UsageError when the data source is not there.
     """
     name = target.parameters.get("DSN")
+    if not name and "FILEDSN" in target.parameters and not target.endpoints:
+        raise no_server(": `FILEDSN` names a file, which is not read")
     if not name:
         return target
     section = data_source(name, environment)
@@ -63,7 +66,9 @@ def _read(section: Section, target: Target, environment: Mapping[str, str]) -> T
     values = dict(section.values)
     if freetds and "servername" in values:
         values |= _freetds_server(values["servername"], environment)
-    meant = as_meant(values.items(), freetds=freetds)
+    # The file's names were read in lower case: they are shown as ODBC has them.
+    pairs = [(ODBC_KEYWORDS.get(name, name), value) for name, value in values.items()]
+    meant = as_meant(pairs, freetds=freetds)
     collector = Collector(SQLSERVER)
     for name, value in meant.pairs:
         collector.take(name, value)

@@ -37,9 +37,10 @@ def looks_like_dsn(text: str) -> bool:
     return "://" in text or re.match(_SHAPE, text) is not None
 
 
-def parse_dsn(text: str, *, environment: Mapping[str, str] | None = None) -> Target:
+def parse_dsn(text: str, *, environment: Mapping[str, str] | None = None, whole: bool = True) -> Target:
     """The Target that this text names, completed as libpq would (PostgreSQL), with `environment` or the process's own.
 
+    `whole` says that nothing comes after it that may name the server (as connect_args do).
     Raises UsageError for anything else than one well-formed DSN; its texts quote nothing in which a password could stand.
     """
     _guard(text)
@@ -52,7 +53,10 @@ def parse_dsn(text: str, *, environment: Mapping[str, str] | None = None) -> Tar
         if target.product is not Product.POSTGRESQL:
             from dbdoctor.targets.odbc_source import complete_source
 
-            return complete_source(target, environment)
+            target = complete_source(target, environment)
+            if whole:
+                require_server(target)
+            return target
         from dbdoctor.targets.libpq.defaults import complete
 
         return complete(target, environment)
@@ -62,6 +66,14 @@ def parse_dsn(text: str, *, environment: Mapping[str, str] | None = None) -> Tar
         # A fault of ours: whatever the last handler prints of it must not have a piece of the DSN in it.
         remember(dsn)
         raise
+
+
+def require_server(target: Target, *, why: str = "") -> None:
+    """Raise UsageError for a target of SQL Server without a server; PostgreSQL's have libpq's default."""
+    if target.product is Product.SQLSERVER and not target.endpoints:
+        from dbdoctor.targets.dialects.shared.server_name import no_server
+
+        raise no_server(why)
 
 
 def _read(dsn: str) -> Target:

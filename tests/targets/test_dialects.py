@@ -266,7 +266,6 @@ def test_hostaddr_goes_with_its_host():
         ("Driver=x;Server=.", Endpoint("localhost", 1433)),
         (r"Driver=x;Server=.\SQLEXPRESS", Endpoint("localhost", None, instance="SQLEXPRESS")),
         ("Driver=FreeTDS;Server=h;Port=1500", Endpoint("h", 1500)),
-        (r"Data Source=(localdb)\v11;Integrated Security=true", Endpoint("(localdb)", None, instance="v11")),
         (r"jdbc:sqlserver://h\sales;user=u", Endpoint("h", None, instance="sales")),
         ("jdbc:sqlserver://;serverName=h;portNumber=1500", Endpoint("h", 1500)),
         ("jdbc:sqlserver://[::1]:1500;user=u", Endpoint("::1", 1500)),

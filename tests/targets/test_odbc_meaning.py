@@ -28,12 +28,12 @@ def said(target: Target) -> list[tuple[str, str, str | None]]:
     [
         ("Server=h;Encrypt=yes;TrustServerCertificate=no;Database=d;APP=x", []),
         ("Server=h;Encrypt=true", [("value-refused", "Encrypt=true", "Encrypt=yes")]),
-        ("Server=h;Encrypt=False", [("value-refused", "Encrypt=false", "Encrypt=no")]),
+        ("Server=h;Encrypt=False", [("value-refused", "Encrypt=False", "Encrypt=no")]),
         (
             "Server=h;trustservercertificate=TRUE",
-            [("value-refused", "TrustServerCertificate=true", "TrustServerCertificate=yes")],
+            [("value-refused", "trustservercertificate=TRUE", "TrustServerCertificate=yes")],
         ),
-        ("Server=h;Trusted_Connection=SSPI", [("value-refused", "Trusted_Connection=sspi", "Trusted_Connection=yes")]),
+        ("Server=h;Trusted_Connection=SSPI", [("value-refused", "Trusted_Connection=SSPI", "Trusted_Connection=yes")]),
         ("Server=h;MARS_Connection=true", [("value-refused", "MARS_Connection=true", "MARS_Connection=yes")]),
         ("Server=h;Initial Catalog=d", [("keyword-ignored", "Initial Catalog", "Database")]),
         ("Data Source=h", [("keyword-ignored", "Data Source", "Server")]),
@@ -52,6 +52,9 @@ def said(target: Target) -> list[tuple[str, str, str | None]]:
         ("Server=tcp:h:1500", [("server-misread", "Server=host:port", "Server=host,port")]),
         ("Server=[::1],1500", [("server-misread", "Server=[address]", "Server=address,port")]),
         ("Server=h;Encryption=require", [("keyword-ignored", "Encryption", "Encrypt=yes")]),
+        ("Server=h;connect timeout=5", [("login-timeout-ignored", "connect timeout", "connect_args={'timeout': 5}")]),
+        ("Server=h;Integrated Security=SSPI", [("keyword-ignored", "Integrated Security", "Trusted_Connection")]),
+        ("Server=h;UID=u;Integrated Security=SSPI", [("keyword-ignored", "Integrated Security", None)]),
     ],
 )  # fmt: skip
 def test_microsofts_driver(text: str, warnings: list[tuple[str, str, str | None]]) -> None:
@@ -116,7 +119,7 @@ def test_the_right_keyword_outweighs_the_wrong_one_wherever_it_stands() -> None:
     ("text", "warnings"),
     [
         ("mssql+pyodbc://u:p@h:1500/d?driver=ODBC+Driver+18+for+SQL+Server", []),
-        ("mssql+pyodbc://u:p@h/d?driver=x&timeout=5", [("login-timeout-ignored", "Timeout", "connect_args={'timeout': 5}")]),
+        ("mssql+pyodbc://u:p@h/d?driver=x&timeout=5", [("login-timeout-ignored", "timeout", "connect_args={'timeout': 5}")]),
         (
             "mssql+pyodbc://u:p@h/d?driver=FreeTDS&timeout=5",
             [("login-timeout-ignored", "timeout", "connect_args={'timeout': 5}")],
@@ -138,12 +141,61 @@ def test_arguments_of_an_engine() -> None:
     target = read("mssql+pyodbc://u:p@h/d?driver=x")
     changed = with_arguments(target, {"Encrypt": True, "user": "other", "timeout": 5, "LoginTimeout": 3}, "pyodbc")
     assert said(changed) == [
-        ("value-refused", "Encrypt=true", "Encrypt=yes"),
+        ("value-refused", "Encrypt=True", "Encrypt=yes"),
         ("login-timeout-ignored", "LoginTimeout", "connect_args={'timeout': 5}"),
     ]
     assert (changed.user, changed.parameters["Encrypt"], changed.database) == ("other", "yes", "d")
     assert changed.endpoints == target.endpoints
     assert changed.password == target.password
+
+
+@pytest.mark.parametrize(
+    ("server", "endpoint", "subject"),
+    [
+        ("np:h", Endpoint("h", 1433), "Server=np:... (named pipe)"),
+        ("NP: h,1500", Endpoint("h", 1500), "Server=np:... (named pipe)"),
+        (r"np:\\h\pipe\sql\query", Endpoint("h", 1433), r"Server=\\h\pipe\... (named pipe)"),
+        (r"\\h\pipe\MSSQL$SALES\sql\query", Endpoint("h", None, instance="SALES"), r"Server=\\h\pipe\... (named pipe)"),
+        (r"lpc:h\sales", Endpoint("h", None, instance="sales"), "Server=lpc:... (shared memory)"),
+        ("lpc:(local)", Endpoint("localhost", 1433), "Server=lpc:... (shared memory)"),
+    ],
+)
+@pytest.mark.parametrize("driver", [MICROSOFT, "Driver=FreeTDS"])
+def test_a_way_that_only_windows_has_is_looked_at_over_tcp(
+    driver: str, server: str, endpoint: Endpoint, subject: str
+) -> None:
+    target = read(f"{driver};Server={server};UID=u")
+    assert target.endpoints == (endpoint,)
+    where = f"{endpoint.host},{endpoint.port}" if endpoint.port else f"{endpoint.host}\\{endpoint.instance}"
+    assert said(target) == [("server-not-over-tcp", subject, f"Server={where}")]
+    assert target.warnings[0].fatal
+    # Said once, also when an engine's arguments are read on top.
+    assert said(with_arguments(target, {"Encrypt": "yes"}, "pyodbc"))[0][0] == "server-not-over-tcp"
+    assert len(with_arguments(target, {"APP": "x"}, "pyodbc").warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (rf"{MICROSOFT};Server=(localdb)\MSSQLLocalDB", "LocalDB"),
+        (r"Data Source=(LocalDB)\v11;Integrated Security=true", "LocalDB"),
+        (rf"{MICROSOFT};Server=np:(localdb)\x", "LocalDB"),
+        (f"{MICROSOFT};Server=admin:h", "dedicated administrator connection"),
+        (r"Server=ADMIN:h\sales;Encrypt=true", "dedicated administrator connection"),
+        (f"{MICROSOFT};Database=x", "names no server"),
+        (f"{MICROSOFT};Server=;Database=x", "names no server"),
+        ("Driver=FreeTDS;Port=1433", "names no server"),
+        ("FILEDSN=/etc/x.dsn;UID=u", "`FILEDSN` names a file"),
+        ("mssql+pyodbc:///?odbc_connect=", "names no server"),
+        ("mssql+pyodbc:///?odbc_connect=Driver%3Dx%3BDatabase%3Dd", "names no server"),
+        ("mssql+pymssql:///d", "names no server"),
+        ("Initial Catalog=d;User ID=u", "names no server"),
+    ],
+)
+def test_what_leads_to_no_server_is_one_clear_error(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        read(text)
+    assert caught.value.help
 
 
 # --- data sources -------------------------------------------------------------------------------------------------

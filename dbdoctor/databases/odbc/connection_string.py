@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from dbdoctor.databases.odbc.driver import FREETDS, Driver, DriverMissingError
+from dbdoctor.databases.odbc.driver import FREETDS, Driver, DriverUnableError
 from dbdoctor.databases.odbc.install import WHEEL
 from dbdoctor.model.target import Endpoint, Target
 
@@ -44,7 +45,7 @@ def connection_string(
     """
     end = endpoint or (target.endpoints[0] if target.endpoints else Endpoint("localhost", 1433))
     keywords = {"Driver": driver.path}
-    keywords |= _freetds(target, end) if driver.kind == FREETDS else _microsoft(target, end)
+    keywords |= _freetds(target, driver, end) if driver.kind == FREETDS else _microsoft(target, end)
     if target.user is not None:
         keywords["UID"] = target.user
     if target.password is not None:
@@ -63,9 +64,9 @@ def _braced(value: str) -> str:
 
 
 def _braced_for_freetds(value: str) -> str:
-    """FreeTDS reads to the first `};` and takes a doubled brace for two. Raises DriverMissingError for what has one in it."""
+    """FreeTDS reads to the first `};` and takes a doubled brace for two. Raises DriverUnableError for what has one in it."""
     if "};" in value:
-        raise DriverMissingError(
+        raise DriverUnableError(
             "FreeTDS cannot be given a password or a name with `};` in it", help=f"use Microsoft's driver: `{WHEEL}`"
         )
     return "{" + value + "}"
@@ -98,12 +99,24 @@ def _encrypt_of_freetds(target: Target) -> str | None:
     return {"off": "no", "request": "no", "require": "yes", "strict": "strict"}.get(written)
 
 
-def _freetds(target: Target, end: Endpoint) -> dict[str, str]:
-    """Raises DriverMissingError for an authentication that FreeTDS does not know."""
+def _must_know_strict(driver: Driver) -> None:
+    """Raises DriverUnableError for a FreeTDS that has no such word: it would say no more than `Unable to connect`."""
+    file = Path(driver.path)
+    if file.is_file() and b"strict" not in file.read_bytes():
+        raise DriverUnableError(
+            f"the FreeTDS in {file} knows no strict encryption (TDS 8) and refuses to connect",
+            help=f"use Microsoft's driver 18: `{WHEEL}`",
+        )
+
+
+def _freetds(target: Target, driver: Driver, end: Endpoint) -> dict[str, str]:
+    """Raises DriverUnableError for an authentication or an encryption that FreeTDS does not know."""
     if target.parameters.get("Authentication", "SqlPassword").lower() != "sqlpassword":
-        raise DriverMissingError(
+        raise DriverUnableError(
             "only Microsoft's driver knows `Authentication`, and there is only FreeTDS here", help=f"`{WHEEL}`"
         )
+    if "strict" in (target.parameters.get(name, "").lower() for name in ("Encrypt", "Encryption")):
+        _must_know_strict(driver)
     host = end.host or end.address or "localhost"
     keywords = {"TDS_Version": "7.4", "ClientCharset": "UTF-8"}
     if end.port is None and end.instance:

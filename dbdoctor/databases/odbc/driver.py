@@ -25,3 +25,11 @@ class Driver(NamedTuple):
 
 class DriverMissingError(CannotLookError):
     """No ODBC driver of SQL Server can be used: `what` says what is missing, `help` has the install line."""
+
+    code = "driver-missing"
+
+
+class DriverUnableError(DriverMissingError):
+    """The driver is there and cannot do what the target asks for; `help` names another."""
+
+    code = "driver-unable"

@@ -27,6 +27,7 @@ FIELDS = (
     "pooler",
     "client",
     "odbc",
+    "odbc_login",
     "sqlserver_login",
     "sqlserver_azure",
     "sqlserver_way",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dbdoctor.databases.odbc.driver import FREETDS, Driver
 from dbdoctor.model.target import Target
 from dbdoctor.probe.tds.wire import Encryption
-from dbdoctor.probe.tls import TlsSetupError, matches_pattern
+from dbdoctor.probe.tls import matches_pattern
 
 if TYPE_CHECKING:
     import ssl
@@ -87,7 +87,6 @@ def make_context(plan: EncryptionPlan, *, verify: bool) -> ssl.SSLContext:
     """A client context for this plan. TLS inside TDS ends at 1.2; strict begins with TLS and may have 1.3.
 
     Authorities are the system's, as for Microsoft's driver (OpenSSL's; SSL_CERT_FILE and SSL_CERT_DIR count).
-    Raises TlsSetupError when the pinned certificate cannot be read.
     """
     import ssl
 
@@ -101,14 +100,7 @@ def make_context(plan: EncryptionPlan, *, verify: bool) -> ssl.SSLContext:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
     if not verify:
         return context
-    if plan.pinned is None:
-        context.load_default_certs()
-    else:
-        try:
-            context.load_verify_locations(cafile=plan.pinned)
-        except (ssl.SSLError, OSError) as error:
-            raise TlsSetupError("root-certificate-unreadable", str(error.strerror or error), plan.pinned) from error
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_default_certs()
     context.verify_mode = ssl.CERT_REQUIRED
     return context
 

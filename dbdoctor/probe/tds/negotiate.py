@@ -18,6 +18,7 @@ from dbdoctor.probe.resolve import Address
 from dbdoctor.probe.tds import wire
 from dbdoctor.probe.tds.channel import NotTdsError, TdsChannel
 from dbdoctor.probe.tds.encryption import EncryptionPlan, make_context, name_matches
+from dbdoctor.probe.tds.pinned import name_validity, read_pinned
 from dbdoctor.probe.tds.wire import Encryption, PreloginAnswer
 from dbdoctor.probe.tls import TlsSetupError, name_handshake_error, name_verification_error
 
@@ -36,6 +37,14 @@ class TdsNegotiation(NamedTuple):
     tls: str | None = None
     certificate_ends: str | None = None
     failure: Failure | None = None
+    strict: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the session is encrypted, not the login only."""
+        if self.answer is None:
+            return False
+        return self.strict or self.answer.encryption in (Encryption.ON, Encryption.REQUIRED)
 
 
 class NegotiationError(Exception):
@@ -58,7 +67,7 @@ class TdsNegotiator:
         self.patience = deadline.within(max(deadline.remaining - _TIME_TO_ASK_AROUND, deadline.remaining * 0.6))
         self.channel = Channel(attempt.socket, self.patience)
         self.tds = TdsChannel(self.channel)
-        self.result = TdsNegotiation(attempt.address)
+        self.result = TdsNegotiation(attempt.address, strict=plan.strict)
 
     def run(self) -> TdsNegotiation:
         """Ask, and encrypt as the driver would; the connection is closed then."""
@@ -107,7 +116,8 @@ class TdsNegotiator:
 
         verifies = self.plan.verifies(answered)
         try:
-            context = make_context(self.plan, verify=verifies)
+            pinned = read_pinned(self.plan.pinned) if self.plan.pinned else None
+            context = make_context(self.plan, verify=verifies and pinned is None)
             name = _server_name(self.address)
             tls = self.channel.start_tls(context, name) if self.plan.strict else self.tds.start_tls(context, name)
         except TlsSetupError as error:
@@ -125,18 +135,33 @@ class TdsNegotiator:
             how = "by a reset" if error.reset else "in order"
             code = "tls-direct-refused" if self.plan.strict else "closed-during-negotiation"
             raise NegotiationError(code, written=self.plan.word, how=how) from error
+        if pinned is not None:
+            self._judge_pinned(tls, pinned)
+            return
         self._judge_certificate(tls, answered, verifies=verifies)
 
     def _judge_certificate(self, tls: ssl.SSLSocket | ssl.SSLObject, answered: Encryption, *, verifies: bool) -> None:
         certificate: dict[str, Any] = dict(tls.getpeercert() or {}) if verifies else {}
-        if verifies and self.plan.pinned is None and not name_matches(certificate, self.plan.names):
+        if verifies and not name_matches(certificate, self.plan.names):
             raise self._certificate_failure("certificate-wrong-name", "the name does not match")
-        cipher = tls.cipher()
         ends = str(certificate["notAfter"]) if "notAfter" in certificate else None
         self.result = self.result._replace(
-            tls=f"{tls.version()}, {cipher[0] if cipher else '?'}, {self._checked(answered, verifies=verifies)}"
-            + (f", until {ends}" if ends else ""),
+            tls=f"{_words(tls)}, {self._checked(answered, verifies=verifies)}" + (f", until {ends}" if ends else ""),
             certificate_ends=ends,
+        )
+
+    def _judge_pinned(self, tls: ssl.SSLSocket | ssl.SSLObject, pinned: bytes) -> None:
+        """As Microsoft's driver does: the same certificate, and valid today; its names and its chain do not count."""
+        shown = tls.getpeercert(binary_form=True) or b""
+        said = describe_certificate(shown)
+        code = name_validity(said)
+        if code:
+            raise self._certificate_failure(code, "the pinned certificate is not valid today")
+        if shown != pinned:
+            raise self._certificate_failure("certificate-not-pinned-one", "another certificate than the pinned one")
+        ends = str(said.get("not_after", "?"))
+        self.result = self.result._replace(
+            tls=f"{_words(tls)}, certificate is the pinned one, until {ends}", certificate_ends=ends
         )
 
     def _checked(self, answered: Encryption, *, verifies: bool) -> str:
@@ -202,6 +227,11 @@ class TdsNegotiator:
                 "rows": tuple(f"{k.replace('_', ' ')}: {shown[k]}" for k in _SHOWN if k in shown),
             },
         )
+
+
+def _words(tls: ssl.SSLSocket | ssl.SSLObject) -> str:
+    cipher = tls.cipher()
+    return f"{tls.version()}, {cipher[0] if cipher else '?'}"
 
 
 _SHOWN = ("subject", "issuer", "not_after")

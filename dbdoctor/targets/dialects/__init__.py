@@ -6,5 +6,5 @@ UsageError. What `read` gives is not yet completed with libpq's environment and 
 
 from __future__ import annotations
 
-DIALECTS = ("jdbc", "sqlalchemy_url", "libpq_uri", "odbc", "ado", "libpq_service", "libpq_keyvalue")
+DIALECTS = ("jdbc", "sqlalchemy_url", "sqlserver_url", "libpq_uri", "odbc", "ado", "libpq_service", "libpq_keyvalue")
 """The dialects' modules in this package, in the order in which they are asked whether they recognise a text."""

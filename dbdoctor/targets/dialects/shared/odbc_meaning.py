@@ -21,35 +21,31 @@ NO_TIMEOUT = "odbc-login-timeout-ignored"
 TIMEOUT_REMEDY = "connect_args={'timeout': 5}"
 
 # Words of other dialects, without blanks and underscores: as people write them, and the driver's own.
-_MEANT: Mapping[str, tuple[str, str]] = {
-    "initialcatalog": ("Initial Catalog", "Database"),
-    "databasename": ("DatabaseName", "Database"),
-    "datasource": ("Data Source", "Server"),
-    "networkaddress": ("Network Address", "Server"),
-    "host": ("Host", "Server"),
-    "hostname": ("Hostname", "Server"),
-    "userid": ("User ID", "UID"),
-    "user": ("User", "UID"),
-    "username": ("Username", "UID"),
-    "password": ("Password", "PWD"),
-    "applicationname": ("Application Name", "APP"),
-    "workstationid": ("Workstation ID", "WSID"),
-    "multipleactiveresultsets": ("MultipleActiveResultSets", "MARS_Connection"),
-    "integratedsecurity": ("Integrated Security", "Trusted_Connection"),
-    "trustservercertificate": ("Trust Server Certificate", "TrustServerCertificate"),
-    "hostnameincertificate": ("Host Name In Certificate", "HostnameInCertificate"),
-    "multisubnetfailover": ("Multi Subnet Failover", "MultiSubnetFailover"),
-    "applicationintent": ("Application Intent", "ApplicationIntent"),
-    "connectretrycount": ("Connect Retry Count", "ConnectRetryCount"),
-    "connectretryinterval": ("Connect Retry Interval", "ConnectRetryInterval"),
-    "packetsize": ("Packet Size", "PacketSize"),
+_MEANT: Mapping[str, str] = {
+    "initialcatalog": "Database",
+    "databasename": "Database",
+    "datasource": "Server",
+    "networkaddress": "Server",
+    "host": "Server",
+    "hostname": "Server",
+    "userid": "UID",
+    "user": "UID",
+    "username": "UID",
+    "password": "PWD",
+    "applicationname": "APP",
+    "workstationid": "WSID",
+    "multipleactiveresultsets": "MARS_Connection",
+    "integratedsecurity": "Trusted_Connection",
+    "trustservercertificate": "TrustServerCertificate",
+    "hostnameincertificate": "HostnameInCertificate",
+    "multisubnetfailover": "MultiSubnetFailover",
+    "applicationintent": "ApplicationIntent",
+    "connectretrycount": "ConnectRetryCount",
+    "connectretryinterval": "ConnectRetryInterval",
+    "packetsize": "PacketSize",
 }
-_TIMEOUTS: Mapping[str, str] = {
-    "logintimeout": "LoginTimeout",
-    "connectiontimeout": "Connection Timeout",
-    "connecttimeout": "Connect Timeout",
-    "timeout": "Timeout",
-}
+_TIMEOUTS = frozenset({"logintimeout", "connectiontimeout", "connecttimeout", "timeout"})
+_INTEGRATED = "Trusted_Connection"
 _YES_OR_NO = frozenset(
     {"Encrypt", "TrustServerCertificate", "Trusted_Connection", "MARS_Connection", "MultiSubnetFailover"}
 )
@@ -103,12 +99,12 @@ class _Reader:
         plain = re.sub(r"[ _]", "", name.lower())
         exact = ODBC_KEYWORDS.get(name.lower())
         if self.arguments and name.lower() in ("user", "password", "host"):
-            self.known[_MEANT[plain][1]] = (_MEANT[plain][1], value)
+            self.known[_MEANT[plain]] = (_MEANT[plain], value)
         elif plain in _TIMEOUTS and not (self.freetds and exact):
-            self.warn(NO_TIMEOUT, _TIMEOUTS[plain], TIMEOUT_REMEDY)
+            self.warn(NO_TIMEOUT, name, TIMEOUT_REMEDY)
         elif plain in _MEANT and (exact is None or name.lower() in ("user", "password")):
-            written, right = _MEANT[plain]
-            self.warn(IGNORED, written, right)
+            right = _MEANT[plain]
+            self.warn(IGNORED, name, right)
             self.meant.setdefault(right, _TRUTH.get(value.lower(), value) if right in _YES_OR_NO else value)
         elif exact is None:
             self.known[name] = (name, value)
@@ -122,19 +118,19 @@ class _Reader:
         lower = value.lower()
         if self.freetds:
             if keyword == "Encrypt" and "encryption" not in self.known:
-                self.warn(IGNORED, "Encrypt", f"Encryption={_ENCRYPTION_OF.get(_TRUTH.get(lower, lower), 'require')}")
+                self.warn(IGNORED, written, f"Encryption={_ENCRYPTION_OF.get(_TRUTH.get(lower, lower), 'require')}")
             elif keyword == "TrustServerCertificate":
-                self.warn(IGNORED, "TrustServerCertificate", None)
+                self.warn(IGNORED, written, None)
         elif keyword in _YES_OR_NO and lower in _TRUTH:
-            self.warn(REFUSED, f"{keyword}={lower}", f"{keyword}={_TRUTH[lower]}", fatal=True)
+            self.warn(REFUSED, f"{written}={value}", f"{keyword}={_TRUTH[lower]}", fatal=True)
         elif keyword == "Encryption" and lower in _ENCRYPT_OF:
-            self.warn(IGNORED, "Encryption", f"Encrypt={_ENCRYPT_OF[lower]}")
+            self.warn(IGNORED, written, f"Encrypt={_ENCRYPT_OF[lower]}")
         return _TRUTH.get(lower, value) if keyword in _YES_OR_NO else value
 
     def _server(self, value: str, written: str) -> str:
         text = value.strip()
         if self.freetds and written.lower() in ("addr", "address"):
-            self.warn(IGNORED, written.capitalize(), "Server")
+            self.warn(IGNORED, written, "Server")
         port = re.fullmatch(r"(tcp:)?([^:,\\\[\]]+):(\d{1,5})", text, re.IGNORECASE)
         if port and port[2].lower() not in ("np", "lpc", "admin", "tcp"):
             self.warn(MISREAD, "Server=host:port", "Server=host,port", fatal=True)
@@ -148,11 +144,15 @@ class _Reader:
 
     def finish(self) -> Meant:
         """Everything put together."""
+        if self.known.get("UID", ("", ""))[1] and _INTEGRATED in self.meant:
+            del self.meant[_INTEGRATED]
+            # The driver passes over it and logs in with the user; written as it would count, the user would not.
+            self.warnings = [one._replace(remedy=None) if one.remedy == _INTEGRATED else one for one in self.warnings]
         for right, value in self.meant.items():
             self.known.setdefault(right, (right, value))
         port = self.known.get("Port")
         if port is not None and not self.freetds:
             server = self.known.get("Server", ("", ""))[1]
             if "," not in server or server.rpartition(",")[2].strip() != port[1].strip():
-                self.warn(IGNORED, "Port", "Server=host,port")
+                self.warn(IGNORED, port[0], "Server=host,port")
         return Meant(tuple(self.known.values()), tuple(self.warnings))

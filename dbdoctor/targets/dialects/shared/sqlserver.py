@@ -8,11 +8,8 @@ from dataclasses import replace
 
 from dbdoctor.errors import UsageError
 from dbdoctor.model.secret import Secret
-from dbdoctor.model.target import Endpoint, Target
-from dbdoctor.targets.libpq.check import check_host, port_number
-
-DEFAULT_PORT = 1433
-"""SQL Server's, for a server that is named without port and instance."""
+from dbdoctor.model.target import Target
+from dbdoctor.targets.dialects.shared.server_name import read_server
 
 _CANONICAL = """
     Driver DSN FILEDSN Server Port UID PWD Database APP WSID Encrypt TrustServerCertificate Trusted_Connection
@@ -59,7 +56,6 @@ _FREETDS = re.compile(r"freetds|libtdsodbc", re.IGNORECASE)
 _OLD_DRIVER = re.compile(
     r"\AODBC Driver 1[0-7] for|\ASQL Server(?: Native Client.*)?\Z|libmsodbcsql-1[0-7]\.", re.IGNORECASE
 )
-_PIPE = re.compile(r"\\\\([^\\]+)\\pipe\\.*", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -71,18 +67,19 @@ def to_target(options: Mapping[str, str], base: Target) -> Target:
     for name, value in options.items():
         _check(name, value)
     server = options.get("Server") or options.get("Servername")
-    end = parse_server(server, options.get("Port")) if server else None
+    named = read_server(server, options.get("Port")) if server else None
     extra = {name: value for name, value in options.items() if name not in _FIELDS and value}
     extra = {**_defaults_of(extra.get("Driver", ""), base.driver, extra), **extra}
     password = extra.pop("PWD", None)
     return replace(
         base,
-        endpoints=(end,) if end else (),
+        endpoints=(named.endpoint,) if named else (),
         user=options.get("UID") or None,
         password=Secret(password) if password else None,
         database=options.get("Database") or None,
         parameters={name: value for name, value in extra.items() if name not in SECRET_KEYWORDS},
         secret_parameters={name: Secret(value) for name, value in extra.items() if name in SECRET_KEYWORDS},
+        warnings=(*base.warnings, named.warning) if named and named.warning else base.warnings,
     )
 
 
@@ -113,38 +110,6 @@ def to_options(target: Target) -> dict[str, str]:
     )
     options |= {name: value for name, value in fields if value}
     return options | {name: secret.reveal() for name, secret in target.secret_parameters.items()}
-
-
-def parse_server(text: str, port: str | None = None) -> Endpoint:
-    r"""`tcp:host,port`, `host\instance`, `(local)`, `.`, `[::1],1433`. Raises UsageError."""
-    pipe = _PIPE.fullmatch(text.removeprefix("np:"))
-    if pipe:
-        text = pipe[1]
-    text = re.sub(r"\A(tcp|np|lpc|admin):", "", text.strip(), flags=re.IGNORECASE)
-    text, _, written_port = text.partition(",")
-    host, _, instance = text.strip().partition("\\")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif host.count(":") == 1:  # in a config's `host`, or after `np:`; in a connection string it was understood
-        raise UsageError(
-            "the server has a `:` in it", help="SQL Server's drivers want a comma before the port: `Server=db1,1433`"
-        )
-    number = _port(written_port) or _port(port or "")
-    if host.lower() in ("", ".", "(local)"):
-        host = "localhost"
-    if host.lower() != "(localdb)":
-        check_host(host)
-    check_host(instance)
-    if number is None and not instance:
-        number = DEFAULT_PORT
-    return Endpoint(host, number, instance=instance or None)
-
-
-def _port(text: str) -> int | None:
-    try:
-        return port_number(text)
-    except UsageError as error:
-        raise UsageError(error.what, help="write the port after the host and a comma: `Server=db1,1433`") from None
 
 
 def _check(name: str, value: str) -> None:
