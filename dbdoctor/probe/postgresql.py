@@ -13,18 +13,19 @@ from dbdoctor.model.duration import format_duration
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.finding import Finding, Severity
 from dbdoctor.model.server import ServerFacts
-from dbdoctor.model.stage import Failure, StageName, Timings
+from dbdoctor.model.stage import Failure, StageName
 from dbdoctor.model.target import Target
 from dbdoctor.probe import login, second_look
 from dbdoctor.probe.connect import Attempt
 from dbdoctor.probe.deadline import Deadline, DeadlinePassedError
-from dbdoctor.probe.events import OnEvent, StageLog
+from dbdoctor.probe.events import OnEvent
 from dbdoctor.probe.failures import find
 from dbdoctor.probe.negotiate import Negotiation, Negotiator
 from dbdoctor.probe.reach import Reach, reach, values_of
 from dbdoctor.probe.refusal import name_refusal
 from dbdoctor.probe.resolve import Address
 from dbdoctor.probe.samples import take_samples
+from dbdoctor.probe.staged import StagedProbe, StoppedError
 from dbdoctor.probe.tls import NO_TLS, TlsSetupError, plan_tls
 
 # The server ends our question by itself a little before we would stop waiting for it.
@@ -40,61 +41,28 @@ _SILENT = frozenset({"accepted-then-silent", "startup-stalled", "tls-handshake-s
 _NEXT_HOST = frozenset({"server-starting", "server-shutting-down", "server-in-recovery", "server-not-ready"})
 
 
-class _StoppedError(Exception):
-    """The probe ends here, for this reason."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.code)
-        self.failure = failure
-
-
-class PostgresqlProbe:
+class PostgresqlProbe(StagedProbe):
     """One examination of one target; `run` may be called once."""
 
     def __init__(self, target: Target, deadline: Deadline, samples: int, on_event: OnEvent) -> None:
-        self.target = target
-        self.deadline = deadline
-        self.samples = samples
-        self.log = StageLog(on_event)
-        self.findings: list[Finding] = []
-        self.facts: ServerFacts | None = None
-        self.timings: Timings | None = None
-        self.timings_note: str | None = None
-        self.connected = False
-        self.doubt: Failure | None = None
+        super().__init__(target, deadline, samples, on_event)
         self.session_where: str | None = None
 
-    def run(self) -> Examination:
-        """Go through the stages until one fails or all are done."""
+    def _go_through_stages(self) -> None:
+        addresses = self._negotiate(reach(self.target, self.deadline, self.log))
+        session = self._log_in(addresses)
         try:
-            addresses = self._negotiate(reach(self.target, self.deadline, self.log))
-            session = self._log_in(addresses)
-            try:
-                self._ask(session)
-                self._measure(session, addresses)
-            finally:
-                login.log_out(session)
-        except _StoppedError as stopped:
-            self.log.end(ok=False, detail=self._title(stopped.failure))
-            self.findings.insert(0, self._find(stopped.failure))
-        return Examination(
-            target=self.target,
-            connected=self.connected,
-            seconds=self.deadline.elapsed,
-            stages=tuple(self.log.stages),
-            facts=self.facts,
-            timings=self.timings,
-            timings_note=self.timings_note,
-            findings=tuple(self.findings),
-            notes=self.target.notes,
-        )
+            self._ask(session)
+            self._measure(session, addresses)
+        finally:
+            login.log_out(session)
 
     # --- stages
 
     def _negotiate(self, reached: Reach) -> list[Address]:
         """Talk to one server after the other, as libpq would, until one would let us log in."""
         if not reached.attempts:
-            raise _StoppedError(reached.failures[0])
+            raise StoppedError(reached.failures[0])
         worth_a_warning = [
             f for f in reached.failures if f.code in ("no-answer", "resolver-silent") or len(self.target.endpoints) > 1
         ]
@@ -117,7 +85,7 @@ class PostgresqlProbe:
                 if attempt.socket:
                     attempt.socket.close()
         self.findings += [self._find(failure, Severity.WARNING) for failure in passed_over[:-1]]
-        raise _StoppedError(passed_over[-1])
+        raise StoppedError(passed_over[-1])
 
     def _negotiate_one(self, attempt: Attempt, *, others: int) -> Negotiation:
         address = attempt.address
@@ -129,7 +97,7 @@ class PostgresqlProbe:
             mode = self.target.parameters.get("sslmode")
             failure = Failure(error.code, StageName.TLS, error.cause, values={"root": error.path, "sslmode": mode})
             self.log.start(StageName.TLS, address.shown)
-            raise _StoppedError(self._located(failure, address)) from error
+            raise StoppedError(self._located(failure, address)) from error
         if plan.first:
             self.log.start(StageName.TLS, f"{address.shown}, sslmode={plan.mode}")
         started = time.monotonic()
@@ -184,9 +152,9 @@ class PostgresqlProbe:
             pooler = second_look.is_pgbouncer(self.target, addresses[0], self.deadline)
             code = "pooler-holds-client" if pooler else "login-stalled"
             failure = Failure(code, StageName.LOGIN, values={"seconds": format_duration(patience.seconds)})
-            raise _StoppedError(self._located(failure, addresses[0])) from error
+            raise StoppedError(self._located(failure, addresses[0])) from error
         except login.LoginFailedError as error:
-            raise _StoppedError(self._refused(str(error), addresses)) from None
+            raise StoppedError(self._refused(str(error), addresses)) from None
         tls = f", {session.tls}" if session.tls else ""
         self.log.end(ok=True, detail=f"{self.target.user or '?'} on {session.where}{tls}", seconds=session.seconds)
         self.session_where = session.where
@@ -213,12 +181,12 @@ class PostgresqlProbe:
             self.facts = self._facts(session)
         except DeadlinePassedError as error:
             values: dict[str, object] = {"seconds": format_duration(time.monotonic() - started)}
-            raise _StoppedError(self._here(Failure("query-stalled", StageName.QUERY, values=values))) from error
+            raise StoppedError(self._here(Failure("query-stalled", StageName.QUERY, values=values))) from error
         except login.QueryFailedError as error:
             failure, _ = name_refusal(str(error), self.target, stage=StageName.QUERY, sqlstate=error.sqlstate)
             if failure.code in ("client-refused", "login-refused", "closed-during-login", "no-connect-privilege"):
                 failure = replace(failure, code="query-failed")
-            raise _StoppedError(self._here(failure)) from None
+            raise StoppedError(self._here(failure)) from None
         self.connected = True
         self.log.end(ok=True, detail=f"{self.facts.product} {self.facts.version}")
 
@@ -267,9 +235,6 @@ class PostgresqlProbe:
     def _find(self, failure: Failure, severity: Severity = Severity.ERROR) -> Finding:
         who: dict[str, object] = {"user": self.target.user, "database": self.target.database}
         return find(replace(failure, values={**who, **failure.values}), severity=severity)
-
-    def _title(self, failure: Failure) -> str:
-        return self._find(failure).title
 
 
 def examine(target: Target, deadline: Deadline, samples: int, on_event: OnEvent) -> Examination:

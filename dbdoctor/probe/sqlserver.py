@@ -15,17 +15,17 @@ from dbdoctor.model.duration import format_duration
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.finding import Finding, Severity
 from dbdoctor.model.secret import redact
-from dbdoctor.model.server import ServerFacts
-from dbdoctor.model.stage import Failure, StageName, Timings
+from dbdoctor.model.stage import Failure, StageName
 from dbdoctor.model.target import Product, Target
 from dbdoctor.probe import sqlserver_query, sqlserver_second_look
 from dbdoctor.probe.connect import Attempt
 from dbdoctor.probe.deadline import Deadline
-from dbdoctor.probe.events import OnEvent, StageLog
+from dbdoctor.probe.events import OnEvent
 from dbdoctor.probe.failures import find
 from dbdoctor.probe.reach import values_of
 from dbdoctor.probe.sqlserver_reach import Reached, reach_sqlserver
 from dbdoctor.probe.sqlserver_refusal import hides_the_first, is_words_of_the_way, name_refusal, said_by
+from dbdoctor.probe.staged import StagedProbe, StoppedError
 from dbdoctor.probe.tds.encryption import EncryptionPlan, plan_encryption
 from dbdoctor.probe.tds.negotiate import TdsNegotiation, TdsNegotiator
 
@@ -34,60 +34,31 @@ _TIME_FOR_A_SECOND_LOOK = 0.5
 _NO_WAY_ON = "tls-handshake-stalled"
 
 
-class _StoppedError(Exception):
-    """The probe ends here, for this reason."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.code)
-        self.failure = failure
-
-
-class SqlServerProbe:
+class SqlServerProbe(StagedProbe):
     """One examination of one target; `run` may be called once."""
 
     def __init__(self, target: Target, deadline: Deadline, samples: int, on_event: OnEvent) -> None:
-        self.target = target
-        self.deadline = deadline
-        self.samples = samples
-        self.log = StageLog(on_event)
-        self.findings: list[Finding] = []
-        self.facts: ServerFacts | None = None
-        self.timings: Timings | None = None
-        self.timings_note: str | None = None
-        self.connected = False
+        super().__init__(target, deadline, samples, on_event)
         self.session: OdbcSession | None = None
         self.missing: DriverMissingError | None = None
-        self.doubt: Failure | None = None
         # What every failure from here on says of the place.
         self.place: dict[str, object] = {}
 
     def run(self) -> Examination:
-        """Go through the stages until one fails or all are done."""
+        """Go through the stages until one fails or all are done; the driver's process has ended then."""
         try:
-            self._start_driver()
-            reached = self._reach()
-            negotiation, plan = self._negotiate(reached)
-            session = self._log_in(reached, negotiation, plan)
-            self._ask(session, negotiation)
-            self._measure(session, reached)
-        except _StoppedError as stopped:
-            finding = self._find(stopped.failure)
-            self.log.end(ok=False, detail=finding.title)
-            self.findings.insert(0, finding)
+            return super().run()
         finally:
             if self.session is not None:
                 self.session.close()
-        return Examination(
-            target=self.target,
-            connected=self.connected,
-            seconds=self.deadline.elapsed,
-            stages=tuple(self.log.stages),
-            facts=self.facts,
-            timings=self.timings,
-            timings_note=self.timings_note,
-            findings=tuple(self.findings),
-            notes=self.target.notes,
-        )
+
+    def _go_through_stages(self) -> None:
+        self._start_driver()
+        reached = self._reach()
+        negotiation, plan = self._negotiate(reached)
+        session = self._log_in(reached, negotiation, plan)
+        self._ask(session, negotiation)
+        self._measure(session, reached)
 
     # --- stages
 
@@ -103,10 +74,10 @@ class SqlServerProbe:
     def _reach(self) -> Reached:
         if not self.target.endpoints:
             self.log.start(StageName.CONNECT, self.target.shown)
-            raise _StoppedError(Failure("client-refused", StageName.CONNECT, "the target names no server"))
+            raise StoppedError(Failure("client-refused", StageName.CONNECT, "the target names no server"))
         reached = reach_sqlserver(self.target, self.deadline, self.log)
         if not reached.attempts:
-            raise _StoppedError(reached.failures[0])
+            raise StoppedError(reached.failures[0])
         at_once = self.target.parameters.get("MultiSubnetFailover", "no").lower() == "yes"
         silent = [failure for failure in reached.failures if failure.code in ("no-answer", "host-unreachable")]
         if silent and not at_once:
@@ -132,7 +103,7 @@ class SqlServerProbe:
         if failure is None:
             self.log.end(ok=True, detail=negotiation.tls or "not offered by the server, not required")
         elif self.session is None or failure.stage is not StageName.TLS or not _driver_decides(failure):
-            raise _StoppedError(failure)
+            raise StoppedError(failure)
         else:
             self.doubt = failure
             self.log.end(ok=False, detail=self._find(failure).title)
@@ -143,7 +114,7 @@ class SqlServerProbe:
         self.log.start(StageName.LOGIN, f"{user} on {where}")
         session = self.session
         if session is None:
-            raise _StoppedError(self._no_driver(self.missing))
+            raise StoppedError(self._no_driver(self.missing))
         kept = min(_TIME_FOR_A_SECOND_LOOK, self.deadline.remaining * 0.25)
         patience = self.deadline.within(max(0.05, self.deadline.remaining - kept))
         try:
@@ -153,14 +124,14 @@ class SqlServerProbe:
             failure = self.doubt or sqlserver_second_look.name_silence(
                 negotiation.address, self.target, plan, self.deadline, waited=patience.elapsed
             )
-            raise _StoppedError(replace(failure, cause=failure.cause or redact(said) or None)) from None
+            raise StoppedError(replace(failure, cause=failure.cause or redact(said) or None)) from None
         except OdbcCrashedError as error:
             values: dict[str, object] = {"driver": _shown(session.driver), "signal": f"signal {error.signal}"}
-            raise _StoppedError(Failure("driver-crashed", StageName.LOGIN, values=values)) from None
+            raise StoppedError(Failure("driver-crashed", StageName.LOGIN, values=values)) from None
         except DriverMissingError as error:
-            raise _StoppedError(self._no_driver(error)) from None
+            raise StoppedError(self._no_driver(error)) from None
         except OdbcError as error:
-            raise _StoppedError(self._refused(error, session, negotiation, plan)) from None
+            raise StoppedError(self._refused(error, session, negotiation, plan)) from None
         detail = f"{user} on {where}, through {_shown(session.driver)}"
         self.log.end(ok=True, detail=detail, seconds=session.login_seconds)
         if self.doubt:
@@ -187,15 +158,17 @@ class SqlServerProbe:
         self.log.start(StageName.QUERY, "what the server says of itself")
         started = time.monotonic()
         try:
-            self.facts = sqlserver_query.facts(session, self.deadline, tls=negotiation.tls if negotiation.whole else None)
+            self.facts = sqlserver_query.facts(
+                session, self.deadline, tls=negotiation.tls if negotiation.whole else None
+            )
         except OdbcTimeoutError:
             values: dict[str, object] = {"seconds": format_duration(time.monotonic() - started)}
-            raise _StoppedError(Failure("query-stalled", StageName.QUERY, values=values)) from None
+            raise StoppedError(Failure("query-stalled", StageName.QUERY, values=values)) from None
         except OdbcCrashedError as error:
             values = {"driver": _shown(session.driver), "signal": f"signal {error.signal}"}
-            raise _StoppedError(Failure("driver-crashed", StageName.QUERY, values=values)) from None
+            raise StoppedError(Failure("driver-crashed", StageName.QUERY, values=values)) from None
         except OdbcError as error:
-            raise _StoppedError(sqlserver_query.name_failure(error, session.driver)) from None
+            raise StoppedError(sqlserver_query.name_failure(error, session.driver)) from None
         self.connected = True
         self.log.end(ok=True, detail=f"{self.facts.product} {self.facts.version}")
 
