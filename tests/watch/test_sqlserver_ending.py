@@ -81,7 +81,7 @@ def test_neither_our_own_session_nor_the_servers_are_ended(start_tds: Start) -> 
 GRANTS = {
     "2019": "GRANT ALTER ANY CONNECTION TO [looker];",
     "2022": "GRANT ALTER ANY CONNECTION TO [looker];",
-    "azure-sql-db-standard": "GRANT KILL DATABASE CONNECTION TO [dbo];",
+    "azure-sql-db-standard": "GRANT KILL DATABASE CONNECTION TO [looker];",
 }
 
 

@@ -113,8 +113,8 @@ GRANTS = {
     "2022": "GRANT VIEW SERVER PERFORMANCE STATE TO [reader];",
     "2025": "GRANT VIEW SERVER PERFORMANCE STATE TO [reader];",
     "managed-instance": "GRANT VIEW SERVER STATE TO [reader];",
-    "azure-sql-db-standard": "GRANT VIEW DATABASE STATE TO [dbo];",
-    "fabric-like": "GRANT VIEW DATABASE STATE TO [dbo];",
+    "azure-sql-db-standard": "GRANT VIEW DATABASE STATE TO [reader];",
+    "fabric-like": "GRANT VIEW DATABASE STATE TO [reader];",
 }
 
 

@@ -199,6 +199,11 @@ def _user(seen: Seen, *_: object) -> object:
     return seen.session.login.user
 
 
+def _database_user(seen: Seen, *_: object) -> object:
+    """The administrator is `dbo` in every database, whoever else has a user of the same name."""
+    return "dbo" if seen.session.login.user == "sa" else seen.session.login.user
+
+
 _CONSTANT: dict[str, Callable[..., object]] = {
     "getdate": _getdate,
     "getutcdate": _getutcdate,
@@ -218,7 +223,7 @@ _CONSTANT: dict[str, Callable[..., object]] = {
     "suser_sname": _user,
     "suser_name": _user,
     "original_login": _user,
-    "user_name": lambda seen, *_: "dbo",
+    "user_name": _database_user,
     "schema_name": lambda seen, *_: "dbo",
     "host_name": lambda seen: seen.session.login.host,
     "app_name": lambda seen: seen.session.login.program,
