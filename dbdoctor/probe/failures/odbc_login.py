@@ -29,7 +29,7 @@ ENTRIES = (
         "the driver is there and was not asked to connect, since it would say nothing of the reason",
         "FreeTDS has no login through Microsoft Entra (Authentication=), cannot be given a value with `}};` in it, and knows "
         "Encrypt=strict in newer versions only; what it says is `Unable to connect to data source`.",
-        "{remedy}",
+        "have another driver do it: {remedy}",
     ),
     Entry(
         "login-without-user",
