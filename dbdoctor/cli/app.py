@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-# Each command's name, which is that of its module and its function, in the order of the help.
+# Each command's name, which is that of its module and its function (with `_` for `-`), in the order of the help.
 _COMMANDS = {
     "check": "Where exactly does connecting fail? And how close is the server to it?",
     "leaks": "Who holds sessions that nobody uses, since when, growing how fast?",
+    "simulate-timeout": "Which pool survives which kind of dropped connection?",
     "drivers": "Which ODBC drivers of SQL Server are here, and what is missing?",
     "explain": "The page behind a finding's code.",
 }
@@ -24,6 +25,7 @@ _HELP = """A doctor for database connections and connection pools.
   dbdoctor check --all --json                  every profile of the config, one object a line
   dbdoctor leaks postgresql://app@db1/shop     who holds sessions that nobody uses?
   dbdoctor leaks --watch                       the same, on one screen, until Ctrl-C
+  dbdoctor simulate-timeout demo               which pool survives a dropped connection?
   dbdoctor drivers                             which drivers of SQL Server are here?
   dbdoctor explain too-many-clients            the page behind a code
 
@@ -49,6 +51,11 @@ def _root(
     del version
 
 
+def module_of(name: str) -> str:
+    """The module of dbdoctor.cli, and the function in it, of a command."""
+    return name.replace("-", "_")
+
+
 @functools.cache
 def application(only: str | None = None) -> typer.Typer:
     """The application, ready to be called; with `only`, the one command of that name, if there is one, else all."""
@@ -61,8 +68,8 @@ def application(only: str | None = None) -> typer.Typer:
     )
     app.callback()(_root)
     for name in (only,) if only in _COMMANDS else _COMMANDS:
-        module = importlib.import_module(f"dbdoctor.cli.{name}")
-        app.command(short_help=_COMMANDS[name])(getattr(module, name))
+        module = importlib.import_module(f"dbdoctor.cli.{module_of(name)}")
+        app.command(name, short_help=_COMMANDS[name])(getattr(module, module_of(name)))
     return app
 
 

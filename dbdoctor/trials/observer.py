@@ -6,7 +6,7 @@ from typing import Protocol
 
 from dbdoctor.databases.postgresql_trials import end_question, look_question, read_look
 from dbdoctor.model.server import ServerFacts
-from dbdoctor.model.target import Target
+from dbdoctor.model.target import Product, Target
 from dbdoctor.model.trial import Ghost
 from dbdoctor.probe.deadline import Deadline
 from dbdoctor.watch.postgresql_connection import PostgresqlConnection, RefusedError
@@ -75,3 +75,12 @@ class PostgresqlObserver:
         except _UNABLE:
             return False
         return True
+
+
+def open_observer(target: Target, login_timeout: float) -> Observer:
+    """The observer of the target's product, logged in. Raises SourceLostError."""
+    if target.product is Product.POSTGRESQL:
+        return PostgresqlObserver(target, login_timeout)
+    from dbdoctor.trials.observer_sqlserver import SqlServerObserver
+
+    return SqlServerObserver(target, login_timeout)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbdoctor.errors import DbdoctorError
 from dbdoctor.faults.loop import READ, Loop
+from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.trial import Record
 from dbdoctor.trials.observer import Observer
 from dbdoctor.trials.orders import Lines, StageOrder, record_from_json, to_json
@@ -45,6 +46,11 @@ class Simulation:
         self._records: dict[int, Record] = {}
         self._under_way: set[int] = set()
         self.silence = False
+
+    @property
+    def facts(self) -> ServerFacts:
+        """What the server says of itself."""
+        return self._observer.facts
 
     @property
     def records(self) -> dict[int, Record]:
@@ -105,7 +111,7 @@ def _start(end: socket.socket) -> subprocess.Popen[bytes]:
     import subprocess
 
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
         [sys.executable, "-m", "dbdoctor.trials.stage", str(end.fileno())],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

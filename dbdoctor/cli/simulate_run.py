@@ -1,0 +1,270 @@
+"""One run of `simulate-timeout`: a way in, a plan that is announced, trials with progress, a report and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dbdoctor.cli import options
+from dbdoctor.cli.leaks_answer import Manner
+from dbdoctor.cli.no_way_in import examine, print_examination
+from dbdoctor.cli.progress import Progress
+from dbdoctor.cli.question import can_ask, is_confirmed
+from dbdoctor.cli.simulate_options import CURRENT, SimulateOptions
+from dbdoctor.errors import CannotLookError, ExitCode, UsageError
+from dbdoctor.model.duration import format_duration
+from dbdoctor.model.examination import Examination
+from dbdoctor.model.target import Target
+from dbdoctor.model.trial import PoolPlan, SimulationReport
+from dbdoctor.trials.orders import StageOrder, Where
+from dbdoctor.trials.planning import Plan, choose_faults, choose_pools, facts_of, make_plan
+from dbdoctor.trials.simulation import Progress as Course
+from dbdoctor.trials.simulation import Simulation
+
+if TYPE_CHECKING:
+    from dbdoctor.probe.resolve import Address
+    from dbdoctor.targets.select import Selection
+
+_DEFAULT_LOGIN_TIMEOUT = 5.0
+_SESSIONS, _SESSIONS_OF_DEMO = 5, 24
+# Of the free sessions of a server so many are left to others: never fewer, and never less than this part (of the limit).
+_LEFT_TO_OTHERS, _PART_LEFT = 3, 0.1
+
+
+def simulate_target(selection: Selection, asked: SimulateOptions, manner: Manner, login_timeout: float | None) -> int:
+    """Simulate on the target that was selected; gives the exit code."""
+    from dbdoctor.cli.start import choose_login_timeout, start_targets
+
+    with contextlib.ExitStack() as stack:
+        is_demo = not isinstance(selection.targets[0], Target) if selection.targets else False
+        target = start_targets(selection, stack)[0]
+        for note in dict.fromkeys([*selection.notes, *target.notes]):
+            _say(f"note: {note}")
+        timeout = choose_login_timeout(login_timeout, selection) or target.login_timeout or _DEFAULT_LOGIN_TIMEOUT
+        return SimulateRun(target, asked, manner.configured(selection), timeout, is_demo=is_demo).run()
+
+
+class SimulateRun:
+    """One simulation, from the first login to the exit code."""
+
+    def __init__(
+        self, target: Target, asked: SimulateOptions, manner: Manner, login_timeout: float, *, is_demo: bool
+    ) -> None:
+        self._target = target
+        self._asked = asked
+        self._manner = manner
+        self._login_timeout = login_timeout
+        self._is_demo = is_demo
+        self._scale = asked.scale(target)
+        self._notes: list[str] = []
+
+    def run(self) -> int:
+        """The whole run; gives the exit code."""
+        pools = self._pools()
+        examination = examine(self._target, self._login_timeout)
+        if not examination.connected:
+            return self._no_way_in(examination)
+        plan = self._plan(examination, pools)
+        if not self._may_begin(plan):
+            _say("nothing was opened")
+            return ExitCode.OK
+        return self._simulate(plan)
+
+    # What is tried
+
+    def _pools(self) -> tuple[PoolPlan, ...]:
+        from dbdoctor.trials.current import current_pool
+        from dbdoctor.trials.pools import DEFAULT, pools
+
+        table = pools(self._target.product, self._scale)
+        current = current_pool(self._target, self._scale)
+        if current.plan is not None:
+            table = {CURRENT: current.plan, **table}
+            self._notes += current.notes
+        elif CURRENT in self._asked.pool:
+            raise UsageError(
+                f"the current pool is not known: {current.reason}",
+                help="name a live engine (`module:engine`) as the target, or write a `pool` section into its profile",
+            )
+        return choose_pools(self._asked.pool, table, (*DEFAULT, CURRENT))
+
+    def _plan(self, examination: Examination, pools: tuple[PoolPlan, ...]) -> Plan:
+        from dbdoctor.faults.kinds import all_faults
+
+        faults = choose_faults(self._asked.drop, all_faults(), self._target.product)
+        sessions = self._sessions(examination, max(pool.threads for pool in pools))
+        return make_plan(faults, pools, self._scale, sessions=sessions, cap=self._asked.cap)
+
+    def _sessions(self, examination: Examination, least: int) -> int:
+        """As many as asked for, and never what others may need. Raises CannotLookError."""
+        wanted = self._asked.workers or (_SESSIONS_OF_DEMO if self._is_demo else _SESSIONS)
+        if wanted < least:
+            wanted = least
+            self._notes.append(f"a pool among them needs {least} sessions at once, so that `--workers` is {least}")
+        slots = examination.facts.slots if examination.facts else None
+        if slots is None or slots.free is None:
+            return wanted
+        left = max(_LEFT_TO_OTHERS, round((slots.limit or 0) * _PART_LEFT))
+        room = slots.free - left - 1  # the observer
+        if room < least:
+            raise CannotLookError(
+                f"the server has {slots.free} sessions free, too few to try anything without taking them from others",
+                help="try it on `demo`, or on a test server",
+            )
+        if room < wanted:
+            self._notes.append(f"only {slots.free} sessions are free there: {room} are used at once")
+        return min(wanted, room)
+
+    def _may_begin(self, plan: Plan) -> bool:
+        lines = [
+            f"{len(plan.trials)} trials ({len(plan.faults)} faults, {len(plan.pools)} pools) on {self._target.shown}",
+            f"opens up to {plan.sessions} sessions of its own at once, and one that observes; writes nothing, ends only its own",
+            f"takes {_from_to(plan.quickest, plan.longest)}",
+        ]
+        for line in [*lines, *self._notes]:
+            _say(line)
+        if self._asked.yes or self._is_demo:
+            return True
+        if not can_ask():
+            raise UsageError(
+                "`simulate-timeout` asks before it opens sessions, and there is no terminal to ask on",
+                help="add `--yes`, or try it on `demo`",
+            )
+        return is_confirmed("Begin?")
+
+    # The trials
+
+    def _simulate(self, plan: Plan) -> int:
+        from dbdoctor.trials.observer import open_observer
+
+        progress = Progress()
+        began = time.monotonic()
+        incomplete: str | None = None
+        with contextlib.ExitStack() as stack:
+            observer = open_observer(self._target, self._login_timeout)
+            stack.callback(observer.close)
+            simulation = Simulation(
+                self._order(plan), observer, lambda course: progress.note(_course(course, began, plan))
+            )
+            try:
+                simulation.run()
+            except KeyboardInterrupt:
+                incomplete = "interrupted"
+            finally:
+                progress.clear()
+        report = self._report(plan, simulation, time.monotonic() - began, incomplete)
+        self._print(report)
+        if incomplete:
+            return ExitCode.INTERRUPTED
+        if not any(case.testable for case in report.cases):
+            return ExitCode.CANNOT_LOOK
+        return options.exit_code_for(report.findings, self._manner.fail_on or options.FailOn.ERROR)
+
+    def _order(self, plan: Plan) -> StageOrder:
+        from dbdoctor.faults.silence import can_silence
+        from dbdoctor.trials.targets import connect_of
+
+        address = self._address()
+        return StageOrder(
+            trials=plan.trials,
+            product=self._target.product.value,
+            connect=connect_of(self._target, [address]),
+            where=_where(address),
+            prefix=f"dbdoctor-{secrets.token_hex(4)}-",
+            sessions=plan.sessions,
+            private=any(fault.needs_silence for fault in plan.faults) and not can_silence(),
+            login_timeout=self._login_timeout,
+        )
+
+    def _address(self) -> Address:
+        """The first address that takes connections, as the driver would find it."""
+        from dbdoctor.probe.deadline import Deadline
+        from dbdoctor.probe.events import StageLog
+        from dbdoctor.probe.reach import reach
+
+        found = reach(self._target, Deadline.after(self._login_timeout), StageLog(lambda _event: None))
+        for attempt in found.attempts:
+            if attempt.socket is not None:
+                attempt.socket.close()
+        if not found.attempts:
+            raise CannotLookError("the server cannot be reached any more", help="run `dbdoctor check` on it")
+        return found.attempts[0].address
+
+    def _report(self, plan: Plan, simulation: Simulation, took: float, incomplete: str | None) -> SimulationReport:
+        from dbdoctor.rules.trials import judge_trials
+        from dbdoctor.trials.cheapest import cheapest
+        from dbdoctor.trials.host import read_host
+        from dbdoctor.trials.judge import judge
+
+        host = read_host(simulation.facts)
+        faults = {fault.code: facts_of(fault) for fault in plan.faults}
+        pools = {pool.name: pool for pool in plan.pools}
+        cases = tuple(
+            judge(record, pools[record.pool], faults[record.fault], host)
+            for _, record in sorted(simulation.records.items())
+        )
+        best = cheapest(cases, plan.pools)
+        report = SimulationReport(
+            target=self._target.shown,
+            product=self._target.product.value,
+            scale=self._scale,
+            faults=tuple(faults.values()),
+            pools=plan.pools,
+            cases=cases,
+            host=host,
+            server=f"{simulation.facts.product} {simulation.facts.version}",
+            took=took,
+            cheapest=best.name if best and not incomplete else None,
+            incomplete=incomplete,
+            notes=tuple(self._notes),
+        )
+        return replace(report, findings=judge_trials(report, self._target))
+
+    # The answer
+
+    def _print(self, report: SimulationReport) -> None:
+        if self._manner.wants_json:
+            from dbdoctor.render.simulate_json import simulation_json
+
+            print(simulation_json(report, indent=2 if sys.stdout.isatty() else None))
+        else:
+            from dbdoctor.render.simulate_text import simulation_lines
+            from dbdoctor.render.style import Style
+
+            for line in simulation_lines(report, Style.of(sys.stdout, no_color=self._manner.no_color)):
+                print(line)
+        sys.stdout.flush()
+
+    def _no_way_in(self, examination: Examination) -> int:
+        if self._manner.wants_json:
+            from dbdoctor.render.simulate_json import failure_json
+
+            print(failure_json(self._target.shown, self._scale, examination.findings))
+        else:
+            print_examination(examination, no_color=self._manner.no_color)
+        return ExitCode.CANNOT_LOOK
+
+
+def _where(address: Address) -> Where:
+    if isinstance(address.sockaddr, str):
+        return Where(socket.AF_UNIX, address.sockaddr)
+    return Where(int(address.family), (str(address.sockaddr[0]), int(address.sockaddr[1])))
+
+
+def _course(course: Course, began: float, plan: Plan) -> str:
+    passed = time.monotonic() - began
+    left = f", {format_duration(round(plan.longest - passed))} left at most" if passed < plan.longest else ""
+    return f"{course.over} of {course.total} trials over, {course.under_way} under way{left}"
+
+
+def _from_to(least: float, most: float) -> str:
+    return f"{format_duration(round(least))} to {format_duration(round(most))}"
+
+
+def _say(text: str) -> None:
+    Progress().say(text)
