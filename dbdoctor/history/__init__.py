@@ -11,28 +11,24 @@ It holds one entry a living session and a bounded number of points a group, howe
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
 
+from dbdoctor.history.asking import Asking
 from dbdoctor.history.life import Life
-from dbdoctor.history.pool import PoolHistory, passed_over
+from dbdoctor.history.pool import PoolHistory
 from dbdoctor.history.series import Series
 from dbdoctor.history.spared import why_spared
 from dbdoctor.model.leaks import GROUP_BY, GroupKey, Observed, WatchOptions
 from dbdoctor.model.server import Missing, Slots
-from dbdoctor.model.session import ABORTED, CLIENT, IDLE, IDLE_IN_TRANSACTION, ClientProcess, Identity, Session, Waiter
+from dbdoctor.model.session import CLIENT, ClientProcess, Identity, Session, Waiter
 from dbdoctor.model.snapshot import EndedSessions, Gap, PreparedTransaction, ReplicationSlot, Snapshot, Wanted
 
 __all__ = ["History", "Life", "PoolHistory"]
 
-# Of sessions passed over, so many of each pool are asked for their last statement: they are all alike.
-_MOST_ASKED = 10
 _MOST_GAPS = 100
 # A pool without sessions is forgotten after this (seconds), unless something was found in it.
 _FORGET_AFTER = 120.0
 # Points from which a trend is measured.
 _TREND_POINTS = 120
-# A two-phase transaction is its session's when both were last heard of at the same time (seconds).
-_SAME_TIME = 2.0
 
 
 class History:
@@ -81,24 +77,7 @@ class History:
 
     def wanted(self, snapshot: Snapshot) -> Wanted:
         """The sessions that need an explanation which we do not have yet, and whether somebody waits for a lock."""
-        ids: list[int] = []
-        least = self.options.idle_in_transaction
-        waiting = bool(snapshot.waiters)
-        for session in snapshot.sessions:
-            if session.state in (IDLE_IN_TRANSACTION, ABORTED):
-                if session.changed_at is not None and snapshot.at - session.changed_at >= least:
-                    self._ask(session, ids)
-                elif session.transaction_at is not None and snapshot.at - session.transaction_at >= least:
-                    self._ask_once(session, ids)
-            elif session.waits_for == "Lock":
-                waiting = True
-        self._ask_passed_over(snapshot, ids)
-        self._ask_prepared(snapshot, ids)
-        blockers = {blocker for waiter in self.waiters for blocker in waiter.blocked_by}
-        for session in snapshot.sessions if blockers else ():
-            if session.id in blockers:
-                self._ask(session, ids)
-        return Wanted(tuple(dict.fromkeys(ids)), waiting or self.hidden > 0)
+        return Asking(self, snapshot).wanted()
 
     def add(self, snapshot: Snapshot) -> None:
         """The next sample."""
@@ -271,46 +250,3 @@ class History:
             self.ended = snapshot.ended
         for missing in snapshot.missing:
             self.missing[missing] = None
-
-    def _ask(self, session: Session, ids: list[int]) -> None:
-        life = self.lives.get(session.identity)
-        if life is None or life.detail is None or life.detail.changed_at != session.changed_at:
-            ids.append(session.id)
-
-    def _ask_once(self, session: Session, ids: list[int]) -> None:
-        """A long transaction that goes on: what it does is asked once, whether it fetches from a cursor."""
-        life = self.lives.get(session.identity)
-        if life is None or life.told is None:
-            ids.append(session.id)
-
-    def _ask_passed_over(self, snapshot: Snapshot, ids: list[int]) -> None:
-        if self.samples:
-            living: Iterable[Session] = (
-                life.session for pool in self.pools.values() for life in pool.passed_over[:_MOST_ASKED]
-            )
-        else:
-            living = self._passed_over_at_first(snapshot)
-        for session in living:
-            self._ask(session, ids)
-
-    def _passed_over_at_first(self, snapshot: Snapshot) -> Iterable[Session]:
-        pools: dict[object, list[Session]] = {}
-        for session in snapshot.sessions:
-            process = snapshot.processes.get(session.id)
-            pid = process.pid if process is not None else session.process
-            whose = (session.application, session.user, session.database, session.client, pid)
-            pools.setdefault(whose, []).append(session)
-        for sessions in pools.values():
-            if len(sessions) >= 3:
-                yield from (sessions[place] for place in passed_over(sessions, snapshot.at, 0.0)[:_MOST_ASKED])
-
-    def _ask_prepared(self, snapshot: Snapshot, ids: list[int]) -> None:
-        """A two-phase transaction belongs to no session; the one whose last statement prepared it is asked for it."""
-        prepared = snapshot.prepared if snapshot.prepared is not None else self.prepared
-        if not prepared:
-            return
-        for session in snapshot.sessions:
-            if session.state == IDLE and session.changed_at is not None:
-                since = session.changed_at
-                if any(abs(since - one.prepared_at) < _SAME_TIME for one in prepared):
-                    self._ask(session, ids)

@@ -32,7 +32,7 @@ FIELDS = (
     "sqlserver_azure",
     "sqlserver_way",
 )
-# What the codes above are called on another product than PostgreSQL: `words_<product>.py`, and the product's name.
+# What the codes above are called on another product than PostgreSQL: `words_<product>`, and the product's name.
 _WORDS_OF = {"sqlserver": "SQL Server"}
 
 
