@@ -1,0 +1,80 @@
+"""From the seconds of a trial to those of the real path and back: what can be kept to scale, and what cannot; pure.
+
+The kernel takes keepalives in whole seconds only, one at least. So they are rounded in the direction in which they still
+lie on the same side of the idle timeout, and what else must hold (that a loss is found before the pool is used again, or
+after) is kept by the moment at which it is used.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from dbdoctor.model.duration import format_duration
+from dbdoctor.model.trial import Scale
+
+IDLE_FACTOR = 1.25
+"""The application comes back after so many times the idle timeout, as PoolPlan has it."""
+_AFTER_DEATH = 1.5
+"""Seconds after a connection was found dead by keepalives until it is used, so that a busy machine is late in vain."""
+
+
+class Keepalive(NamedTuple):
+    """TCP keepalive: `idle` seconds of silence, then probes `interval` seconds apart; dead after `count` unanswered."""
+
+    idle: int
+    interval: int
+    count: int
+
+    @property
+    def unanswered(self) -> int:
+        """From the last sign of life until the connection is found dead (seconds)."""
+        return self.idle + self.interval * self.count
+
+
+def found_dead(keepalive: Keepalive, idle_timeout: float) -> float:
+    """When keepalive finds out, at the latest, that a path which ignores probes dropped the connection.
+
+    Seconds since the application went idle. The probes before the drop were answered.
+    """
+    if keepalive.idle >= idle_timeout:
+        return keepalive.unanswered
+    return math.ceil(idle_timeout / keepalive.idle) * keepalive.idle + keepalive.interval * keepalive.count
+
+
+def found_before_use(keepalive: Keepalive, idle_timeout: float) -> bool:
+    """Whether a connection that was dropped is known to be dead when the application comes back."""
+    return found_dead(keepalive, idle_timeout) <= IDLE_FACTOR * idle_timeout
+
+
+def extra_until_found(keepalive: Keepalive, idle_timeout: float) -> float:
+    """How much longer the application stays idle (seconds) so that it comes back after keepalive found the loss."""
+    return max(0.0, found_dead(keepalive, idle_timeout) + _AFTER_DEATH - IDLE_FACTOR * idle_timeout)
+
+
+def keepalive_in_trial(real: Keepalive, scale: Scale) -> tuple[Keepalive, str | None]:
+    """The real keepalive in whole seconds of the trial, and what could not be kept, if anything."""
+    interval = max(1, round(real.interval / scale.factor))
+    exact = real.idle / scale.factor
+    if real.idle >= scale.real:
+        return Keepalive(max(math.ceil(exact), math.floor(scale.trial) + 1), interval, real.count), None
+    idle = max(1, math.floor(exact))
+    if idle < scale.trial:
+        return Keepalive(idle, interval, real.count), None
+    why = (
+        f"keepalives after {format_duration(real.idle)} come before the drop after {format_duration(scale.real)}, but in "
+        f"the trial the kernel's shortest, 1 s, is not below {format_duration(scale.trial)}: take a longer idle time"
+    )
+    return Keepalive(idle, interval, real.count), why
+
+
+def stands_for(in_trial: object, real: object, *, to_scale: bool = True) -> str:
+    """`1 stands for 87`, and that it is not to scale where it is not; nothing but the value when both are the same."""
+    if in_trial == real:
+        return f"{real}, the real value"
+    return f"{in_trial} stands for {real}" + ("" if to_scale else ", which is not to scale")
+
+
+def seconds(value: float) -> str:
+    """A number of seconds as it is written in code: `3.2`, `280`."""
+    return f"{value:g}" if value < 1e5 else str(round(value))
