@@ -43,6 +43,13 @@ def connection_string(
 
     `endpoint` overrules the target's first one. A host with an instance and no port goes as `host\instance`.
     """
+    return write_keywords(keywords_of(target, driver, endpoint, application), driver.kind)
+
+
+def keywords_of(
+    target: Target, driver: Driver, endpoint: Endpoint | None = None, application: str = "dbdoctor"
+) -> dict[str, str]:
+    """The same before it is written: ODBC's keywords and their values, the password among them."""
     end = endpoint or (target.endpoints[0] if target.endpoints else Endpoint("localhost", 1433))
     keywords = {"Driver": driver.path}
     keywords |= _freetds(target, driver, end) if driver.kind == FREETDS else _microsoft(target, end)
@@ -55,7 +62,12 @@ def connection_string(
     if "WSID" in target.parameters:
         keywords["WSID"] = target.parameters["WSID"]
     keywords["APP"] = application
-    quoted = _braced_for_freetds if driver.kind == FREETDS else _braced
+    return keywords
+
+
+def write_keywords(keywords: Mapping[str, str], kind: str) -> str:
+    """A connection string of these, for a driver of this kind. Raises DriverUnableError for what it cannot be given."""
+    quoted = _braced_for_freetds if kind == FREETDS else _braced
     return "".join(f"{name}={quoted(value)};" for name, value in keywords.items())
 
 
