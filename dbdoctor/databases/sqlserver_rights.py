@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 from dbdoctor.databases.sqlserver_edition import Edition
-from dbdoctor.databases.sqlserver_text import RefusedError, first_line, quote
+from dbdoctor.databases.sqlserver_text import RefusedError, first_line, first_sentence, quote
 from dbdoctor.model.server import Missing
 
 # Where VIEW DATABASE STATE is not enough for most views; elastic pools, too, but those are not told from here.
@@ -74,7 +74,7 @@ class Rights(NamedTuple):
                 )
             return Missing(what, f"the server refuses it: {first_line(str(error))}", self._remedy(error))
         if is_absence(error):
-            return Missing(what, f"{self.edition.product} does not have it: {first_line(str(error))}")
+            return Missing(what, f"{self.edition.product} does not have it: {first_sentence(str(error))}")
         return Missing(what, f"the server refuses it: {first_line(str(error))}")
 
     def is_denial(self, missing: Missing) -> bool:

@@ -71,6 +71,11 @@ def first_line(text: str) -> str:
     return one_line(next((line for line in text.splitlines() if line.strip()), ""), 300)
 
 
+def first_sentence(text: str) -> str:
+    """Its first sentence: servers that only speak like SQL Server go on with lists of what they have."""
+    return re.split(r"\.(?=\s+[A-Z])", first_line(text), maxsplit=1)[0]
+
+
 def number(value: Any) -> int | None:
     """A number that came as one, or as text."""
     try:

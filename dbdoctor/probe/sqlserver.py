@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from dbdoctor.databases.odbc.contradictions import login_name
 from dbdoctor.databases.odbc.driver import Driver, DriverMissingError
 from dbdoctor.databases.odbc.session import OdbcCrashedError, OdbcError, OdbcSession, OdbcTimeoutError
 from dbdoctor.model.duration import format_duration
@@ -110,7 +111,7 @@ class SqlServerProbe(StagedProbe):
         return negotiation, plan
 
     def _log_in(self, reached: Reached, negotiation: TdsNegotiation, plan: EncryptionPlan) -> OdbcSession:
-        user, where = self.target.user or "(integrated)", negotiation.address.shown
+        user, where = login_name(self.target), negotiation.address.shown
         self.log.start(StageName.LOGIN, f"{user} on {where}")
         session = self.session
         if session is None:
@@ -190,7 +191,7 @@ class SqlServerProbe(StagedProbe):
         return Failure(code, StageName.LOGIN, error.cause if error else said, values=values)
 
     def _find(self, failure: Failure, severity: Severity = Severity.ERROR) -> Finding:
-        own: dict[str, object] = {"user": self.target.user, "database": self.target.database or "master"}
+        own: dict[str, object] = {"user": login_name(self.target), "database": self.target.database or "master"}
         values = {**own, **self.place, **failure.values}
         return find(replace(failure, values=values), severity=severity, product=Product.SQLSERVER)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dbdoctor.databases.odbc.contradictions import contradictions
+from dbdoctor.databases.odbc.contradictions import contradictions, login_name
 from dbdoctor.targets.parse import parse_dsn
 from tests.databases.test_odbc_keywords import Application, application
 from tests.servers.tds import TdsServer
@@ -80,6 +80,19 @@ def test_without_a_user(driver: str, names: list[str], server: TdsServer, applic
 )
 def test_in_every_dialect(text: str, codes: list[str]) -> None:
     assert [code for code, _ in said(text)] == codes
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Driver=x;Server=h;UID=u;PWD=p", "u"),
+        ("Driver=x;Server=h;UID=u;Trusted_Connection=yes", "(integrated)"),
+        ("Driver=x;Server=h;Authentication=ActiveDirectoryMsi", "(Microsoft Entra)"),
+        ("Driver=x;Server=h;PWD=p", "(no user)"),
+    ],
+)
+def test_who_logs_in(text: str, name: str) -> None:
+    assert login_name(parse_dsn(text)) == name
 
 
 WAYS: list[tuple[str, Any]] = [

@@ -10,6 +10,7 @@ import sqlglot
 from dbdoctor.databases import sqlserver, sqlserver_details, sqlserver_sessions, sqlserver_terminate
 from dbdoctor.databases.sqlserver_edition import read_edition
 from dbdoctor.databases.sqlserver_sessions import CONNECTIONS, REQUESTS, TRANSACTIONS, Parts
+from dbdoctor.databases.sqlserver_text import first_sentence
 from tests.servers.tds.grammar import faults
 
 AZURE = read_edition((5, "12.0.2000.8", "SQL Azure", None, None, ""))
@@ -51,6 +52,18 @@ TEXTS = [
     sqlserver_terminate.by_hand((51, 1_700_000_000.0)),
     sqlserver_terminate.by_hand((51, None)),
 ]
+
+
+@pytest.mark.parametrize(
+    ("said", "first"),
+    [
+        ("Invalid object name 'sys.dm_os_sys_info'.", "Invalid object name 'sys.dm_os_sys_info'."),
+        ("Invalid object name 'sys.x'. This server has: a, b", "Invalid object name 'sys.x'"),
+        ("\nno v1.2 here\nmore", "no v1.2 here"),
+    ],
+)
+def test_a_first_sentence(said: str, first: str) -> None:
+    assert first_sentence(said) == first
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=[" ".join(text.split())[:40] for text in TEXTS])

@@ -176,6 +176,31 @@ def test_sql_server(app):
     assert target.pool.pool_size == 2
 
 
+SERVERLESS = """
+from types import SimpleNamespace
+from sqlalchemy import create_engine
+driver = SimpleNamespace(paramstyle="qmark", version="5.1.0", pooling=False, Cursor=object)
+x = create_engine("mssql+pyodbc://", module=driver, {arguments})
+"""
+
+
+def test_a_server_that_only_connect_args_name(app):
+    target = app(code=SERVERLESS.format(arguments="connect_args={'server': 'sql1,1500', 'uid': 'app'}"))
+    assert target.shown == "mssql://app@sql1:1500"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("pool_size=2", "the target names no server"),
+        ("creator=lambda: 1 / 0", "names no server: the engine's URL has none"),
+    ],
+)
+def test_an_engine_without_a_server_is_one_clear_error(app, arguments, words):
+    with pytest.raises(UsageError, match=words):
+        app(code=SERVERLESS.format(arguments=arguments))
+
+
 @pytest.mark.parametrize(
     ("pool", "expected"),
     [

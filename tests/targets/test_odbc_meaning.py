@@ -174,6 +174,11 @@ def test_a_way_that_only_windows_has_is_looked_at_over_tcp(
     assert len(with_arguments(target, {"APP": "x"}, "pyodbc").warnings) == 1
 
 
+def test_an_application_of_ado_net_may_be_where_that_way_is() -> None:
+    target = read("Data Source=np:h;Integrated Security=true")
+    assert [(warning.code, warning.fatal) for warning in target.warnings] == [("server-not-over-tcp", False)]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

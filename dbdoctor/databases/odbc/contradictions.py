@@ -24,8 +24,19 @@ def contradictions(target: Target) -> Iterator[TargetWarning]:
     yield from _of_encryption(target)
 
 
+def login_name(target: Target) -> str:
+    """Who logs in, for people: the user, unless the integrated login wins over it."""
+    if _is_integrated(target):
+        return "(integrated)"
+    return target.user or ("(no user)" if "Authentication" not in target.parameters else "(Microsoft Entra)")
+
+
+def _is_integrated(target: Target) -> bool:
+    return target.parameters.get("Trusted_Connection", "").lower() in ("yes", "true", "1", "sspi")
+
+
 def _of_login(target: Target) -> Iterator[TargetWarning]:
-    integrated = target.parameters.get("Trusted_Connection", "").lower() in ("yes", "true", "1", "sspi")
+    integrated = _is_integrated(target)
     if integrated and (target.user or target.password):
         yield TargetWarning(CREDENTIALS, "the user" if target.password is None else "the user and the password")
     if integrated or target.user or "Authentication" in target.parameters:

@@ -79,7 +79,10 @@ def to_target(options: Mapping[str, str], base: Target) -> Target:
         database=options.get("Database") or None,
         parameters={name: value for name, value in extra.items() if name not in SECRET_KEYWORDS},
         secret_parameters={name: Secret(value) for name, value in extra.items() if name in SECRET_KEYWORDS},
-        warnings=(*base.warnings, named.warning) if named and named.warning else base.warnings,
+        # SqlClient's application may well be on Windows, where the way is there.
+        warnings=(*base.warnings, named.warning._replace(fatal=base.driver != "SqlClient"))
+        if named and named.warning
+        else base.warnings,
     )
 
 
