@@ -78,7 +78,7 @@ class StatefulFirewall:
         self.in_process = is_root() if private is None else not private
         assert not self.in_process or is_root(), "without root a firewall is private"
         self._ip, self._nft = installed("ip"), installed("nft")
-        self._holders: list[subprocess.Popen[str]] = []
+        self._holders: list[subprocess.Popen[bytes]] = []
         self._outside: list[str] = []
         self._router: list[str] = []
         self._number: int | None = None
@@ -149,23 +149,22 @@ class StatefulFirewall:
         """A network of its own for client and server."""
         flags = ["--net"] if is_root() else ["--user", "--map-root-user", "--net"]
         holder = self._hold(["unshare", *flags], f"{self._ip} link set lo up && echo ready && exec cat")
-        self._outside = _enter(holder.pid, user=not is_root())
+        self._outside = _enter(holder.pid)
         self._hold([sys.executable, "-I", str(relay.__file__), str(self.port), *self._outside])
 
-    def _hold(self, words: Sequence[str], script: str | None = None) -> subprocess.Popen[str]:
+    def _hold(self, words: Sequence[str], script: str | None = None) -> subprocess.Popen[bytes]:
         """Starts a process that holds a namespace, or serves one, until its input ends; returns when it is ready."""
         process = subprocess.Popen(
             [*words, *([] if script is None else ["sh", "-c", script])],
             env=workspace().environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
             start_new_session=True,
         )
         workspace().watch(process.pid, Path(words[0]).name)
         self._holders.append(process)
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n", f"{words} did not start"
+        assert process.stdout.readline() == b"ready\n", f"{words} did not start"
         return process
 
     def _connect(self, router: int) -> None:
@@ -207,9 +206,9 @@ def _numbers() -> list[int]:
     return [(first + step) % NETWORKS for step in range(NETWORKS)]
 
 
-def _enter(pid: int, *, user: bool = False) -> list[str]:
+def _enter(pid: int) -> list[str]:
     """The prefix that runs a command in the namespace of `pid`."""
-    return ["nsenter", *(["--preserve-credentials", "--user"] if user else []), "--net", "--target", str(pid)]
+    return ["nsenter", *([] if is_root() else ["--preserve-credentials", "--user"]), "--net", "--target", str(pid)]
 
 
 def _run_here(words: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ def listener(port: int, prefix: list[str]) -> socket.socket:
     with ours, theirs:
         subprocess.run(
             [*prefix, sys.executable, "-I", __file__, str(port)],
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             check=True,
         )
