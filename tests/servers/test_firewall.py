@@ -197,7 +197,7 @@ class Recorded(StatefulFirewall):
 def test_nothing_stays_when_it_cannot_be_built(private: bool, capfd: pytest.CaptureFixture[str]) -> None:
     running = dict(workspace().running)
     made = Recorded(65536, private=private)
-    with pytest.raises(AssertionError, match="exited|did not start"):
+    with pytest.raises(AssertionError, match=r"exited|did not start"):
         made.start()
     assert private or len(made.made) == 2
     assert not set(made.made) & interfaces()
