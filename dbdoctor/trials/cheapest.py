@@ -60,4 +60,4 @@ def _settings(pool: PoolPlan) -> int:
     """How many settings differ from SQLAlchemy's and the driver's defaults."""
     plain = PoolPlan("", "")
     names = ("pool_class", "pool_recycle", "pool_pre_ping", "pool_use_lifo", "query_timeout", "ping_every")
-    return len(pool.connect_args) + sum(getattr(pool, name) != getattr(plain, name) for name in names)
+    return len(pool.connect_args) + len([name for name in names if getattr(pool, name) != getattr(plain, name)])
