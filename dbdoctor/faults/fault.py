@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from dbdoctor.model.target import Product
 from dbdoctor.model.trial import Scenario
@@ -11,6 +12,34 @@ from dbdoctor.model.trial import Scenario
 if TYPE_CHECKING:
     from dbdoctor.faults.flow import Flow
     from dbdoctor.faults.relay import Relay
+
+
+class Surroundings(NamedTuple):
+    """What decides whether a fault can be tried on a target.
+
+    `version` is the server's number (PostgreSQL: 180006); `pooler` the name of one that sits between. `encrypted`: the
+    target's sessions use TLS; `insists_on_tls`: its driver would refuse one without. `near`: the server is on this machine.
+    """
+
+    product: Product
+    version: int = 0
+    pooler: str | None = None
+    encrypted: bool = False
+    insists_on_tls: bool = False
+    near: bool = True
+
+
+def no_silence() -> str:
+    """Why a fault that needs lost packets cannot be tried where the kernel does not let us lose them, and what would help."""
+    if sys.platform != "linux":
+        return (
+            "not testable here, because packets can be dropped for real on Linux only; run with Linux, "
+            "in a container with `--cap-add NET_ADMIN`"
+        )
+    return (
+        "not testable here, because this user may not drop packets and may not have a network namespace of its own; "
+        "run with `sudo`, or in a container with `--cap-add NET_ADMIN`"
+    )
 
 
 class Fault:
@@ -34,8 +63,19 @@ class Fault:
     def __init__(self, idle: float) -> None:
         self.idle = idle
 
+    @classmethod
+    def unable(cls, around: Surroundings) -> str | None:
+        """Why it cannot be tried there ("not testable here, because ..., run with ..."), or None."""
+        if around.product not in cls.products:
+            return f"not testable here, because it is no fault of {around.product.value}"
+        return None
+
     def session_settings(self) -> Mapping[str, str]:
         """Settings that the application's sessions are opened with."""
+        return {}
+
+    def connect_arguments(self) -> Mapping[str, str]:
+        """What the driver is told beyond the target's and the pool's own arguments, over both (PostgreSQL: libpq's keywords)."""
         return {}
 
     def begin(self, relay: Relay) -> None:

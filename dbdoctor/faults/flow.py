@@ -95,6 +95,13 @@ class Flow:
             side.reads = False
             self._update(side)
 
+    def forget_server(self) -> None:
+        """The server's end is neither told nor heard any more: it keeps its session, and its kernel takes what it sends."""
+        self.dropped = True
+        if self.server is not None:
+            self.server.reads = False
+            self._update(self.server)
+
     def reset_client(self) -> None:
         """Cut the application's end with RST."""
         self._reset(self.client)

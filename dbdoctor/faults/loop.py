@@ -46,8 +46,9 @@ class Loop:
         if self._moments:
             patience = min(patience, max(0.0, self._moments[0][0] - time.monotonic()))
         for key, events in self._selector.select(patience):
-            if key.fileobj in self._selector.get_map():  # one before it may have closed it
-                key.data(events)
+            current = self._selector.get_map().get(key.fd)
+            if current is not None and current.fileobj is key.fileobj:  # one before it may have closed it
+                current.data(events)
         now = time.monotonic()
         while self._moments and self._moments[0][0] <= now:
             heapq.heappop(self._moments)[2]()

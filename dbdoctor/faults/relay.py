@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dbdoctor.faults.fault import Fault
 from dbdoctor.faults.flow import Flow
 from dbdoctor.faults.loop import READ, Loop
+from dbdoctor.faults.silence import silence, unsilence
 
 # How often flows are looked at for silence and keepalives (seconds): the precision of an idle timeout.
 _GLANCE = 0.025
@@ -16,18 +18,34 @@ _BACKLOG = 64
 
 
 class Relay:
-    """One listening port before one server, with one fault. `dial` gives a socket that is connecting to the server."""
+    """One listening port before one server, with one fault. `dial` gives a socket that is connecting to the server.
 
-    def __init__(self, loop: Loop, fault: Fault, dial: Callable[[], socket.socket]) -> None:
+    `terminate` has the server end all sessions of this relay's application. `quiet_for` is how long the application is
+    idle, counted from the fault's `begin` (seconds).
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        fault: Fault,
+        dial: Callable[[], socket.socket],
+        *,
+        terminate: Callable[[], None] = lambda: None,
+        quiet_for: float = 0.0,
+    ) -> None:
         self.loop = loop
         self.fault = fault
         self.dial = dial
+        self.terminate = terminate
+        self.quiet_for = quiet_for
         self.flows: list[Flow] = []
         self.opened = 0
-        self.refused = False
         self._closed = False
         self._listener: socket.socket | None = None
-        self.port = self._listen(0)
+        # It never listens, and keeps the port for us while nobody else does.
+        self._holder = _bound(0)
+        self.port = int(self._holder.getsockname()[1])
+        self._listen()
         loop.after(_GLANCE, self._glance)
 
     @property
@@ -50,7 +68,18 @@ class Relay:
     def listen_again(self) -> None:
         """Undo `refuse`, on the same port."""
         if not self._closed and self._listener is None:
-            self._listen(self.port)
+            self._listen()
+
+    def deafen(self) -> None:
+        """As if the machine were gone: who connects gets no answer, and tries again as its kernel does."""
+        if self._listener is not None:
+            with contextlib.suppress(OSError):
+                silence(self._listener)
+
+    def hear_again(self) -> None:
+        """Undo `deafen`."""
+        if self._listener is not None:
+            unsilence(self._listener)
 
     def release_dropped(self) -> None:
         """Free the server of sessions whose flow was dropped; the application's end stays as it is."""
@@ -62,17 +91,15 @@ class Relay:
         """Stop listening and cut every flow."""
         self._closed = True
         self.refuse()
+        self._holder.close()
         for flow in self.flows:
             flow.release()
 
-    def _listen(self, port: int) -> int:
-        self._listener = socket.socket()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    def _listen(self) -> None:
+        self._listener = _bound(self.port)
         self._listener.setblocking(False)
-        self._listener.bind(("127.0.0.1", port))
         self._listener.listen(_BACKLOG)
         self.loop.watch(self._listener, READ, lambda _ready: self._accept())
-        return int(self._listener.getsockname()[1])
 
     def _accept(self) -> None:
         assert self._listener is not None
@@ -101,3 +128,16 @@ class Relay:
         if not flow.struck and now - flow.last_traffic >= self.fault.idle:
             flow.struck = True
             self.fault.on_idle(flow)
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket with a port of loopback; several of ours may have the same."""
+    end = socket.socket()
+    try:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        end.bind(("127.0.0.1", port))
+    except BaseException:
+        end.close()
+        raise
+    return end

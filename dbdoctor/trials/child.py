@@ -65,8 +65,7 @@ def _for_postgresql(whole: StageOrder, order: TrialOrder, fault: Fault, port: in
     found["hostaddr"] = "127.0.0.1"
     found["port"] = port
     found["application_name"] = whole.application_name(order.number)
-    found.setdefault("connect_timeout", max(1, round(whole.login_timeout)))
-    return found
+    return {**found, **fault.connect_arguments()}
 
 
 def _forget_all_but(keep: int) -> None:

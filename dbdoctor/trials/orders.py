@@ -50,8 +50,8 @@ class StageOrder(NamedTuple):
     login_timeout: float
 
     def application_name(self, trial: int) -> str:
-        """Under which the sessions of a trial are seen on the server."""
-        return f"{self.prefix}{trial}"
+        """Under which the sessions of a trial are seen on the server; none begins another."""
+        return f"{self.prefix}{trial:05d}"
 
 
 def to_json(order: StageOrder) -> dict[str, Any]:

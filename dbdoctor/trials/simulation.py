@@ -15,6 +15,7 @@ from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.trial import Record
 from dbdoctor.trials.observer import Observer
 from dbdoctor.trials.orders import Lines, StageOrder, record_from_json, to_json
+from dbdoctor.trials.untestable import untestable
 
 if TYPE_CHECKING:
     import subprocess
@@ -58,7 +59,20 @@ class Simulation:
         return dict(self._records)
 
     def run(self) -> dict[int, Record]:
-        """All of it. Whatever ends this, nothing is left behind. Raises StageLostError."""
+        """All of it. Whatever ends this, nothing is left behind. Raises StageLostError.
+
+        What cannot be tried on this target is a record that says why.
+        """
+        passed_over = untestable(self._order, self._observer.facts)
+        self._records.update(passed_over)
+        trials = tuple(trial for trial in self._order.trials if trial.number not in passed_over)
+        if trials:
+            self._run(self._order._replace(trials=trials))
+        if len(self._records) < len(self._order.trials):
+            raise StageLostError("the process that runs the trials ended by itself")
+        return self.records
+
+    def _run(self, order: StageOrder) -> None:
         with contextlib.ExitStack() as stack:
             stack.callback(self._observer.end, self._order.prefix)
             ours, theirs = socket.socketpair()
@@ -67,11 +81,8 @@ class Simulation:
                 process = _start(theirs)
             stack.callback(_end, process, ours)
             lines = Lines(ours)
-            lines.send(to_json(self._order))
+            lines.send(to_json(order))
             self._listen(lines)
-        if len(self._records) < len(self._order.trials):
-            raise StageLostError("the process that runs the trials ended by itself")
-        return self.records
 
     def _listen(self, lines: Lines) -> None:
         loop = Loop()

@@ -12,6 +12,7 @@ import socket
 import sys
 from typing import Any
 
+from dbdoctor.faults.fault import no_silence
 from dbdoctor.faults.loop import READ, Loop
 from dbdoctor.faults.namespace import enter_private_network
 from dbdoctor.faults.silence import can_silence
@@ -56,12 +57,21 @@ class Stage:
                 return
             self._waiting.pop(0)
             self._running[first.number] = Trial(
-                first, self._order, self._loop, self._dial, look=self._look, ended=self._ended
+                first,
+                self._order,
+                self._loop,
+                self._dial,
+                look=self._look,
+                terminate=self._terminate,
+                ended=self._ended,
             )
             self._lines.send({"event": "began", "number": first.number})
 
     def _look(self, trial: Trial) -> None:
         self._lines.send({"event": "look", "number": trial.order.number})
+
+    def _terminate(self, trial: Trial) -> None:
+        self._lines.send({"event": "terminate", "number": trial.order.number})
 
     def _ended(self, trial: Trial, record: Record) -> None:
         del self._running[trial.order.number]
@@ -91,12 +101,30 @@ def main() -> None:
     dial, silent = _prepare(order)
     _import_what_children_need(Product(order.product))
     lines.send({"event": "ready", "silence": silent})
+    if not silent:
+        order = _without_silent(lines, order)
     Stage(lines, order, dial).run()
 
 
+def _without_silent(lines: Lines, order: StageOrder) -> StageOrder:
+    """The order without what needs lost packets, each told as a trial that could not be made."""
+    from dbdoctor.faults.kinds import all_faults
+
+    faults = all_faults()
+    left = []
+    for trial in order.trials:
+        if faults[trial.fault].needs_silence:
+            record = Record(trial.fault, trial.pool.name, trial.idle, broken=no_silence())
+            lines.send({"event": "ended", "number": trial.number, "record": record_to_json(record)})
+        else:
+            left.append(trial)
+    return order._replace(trials=tuple(left))
+
+
 def _prepare(order: StageOrder) -> tuple[Dial, bool]:
-    if not order.private:
-        return direct(order.where), can_silence()
+    """The way to the server, and whether packets can be dropped: here, or else in a network of our own."""
+    if not order.private and can_silence():
+        return direct(order.where), True
     dial, _ = through_child(order.where)
     try:
         enter_private_network()

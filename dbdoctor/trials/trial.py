@@ -23,7 +23,10 @@ _FIRST_LOOK = 1.0
 
 
 class Trial:
-    """Begins when made. `look` asks for the sessions that the server has of this trial; `ended` is told the record."""
+    """Begins when made.
+
+    `look` asks for the sessions that the server has of this trial, `terminate` has them ended; `ended` is told the record.
+    """
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class Trial:
         dial: Dial,
         *,
         look: Callable[[Trial], None],
+        terminate: Callable[[Trial], None],
         ended: Callable[[Trial, Record], None],
     ) -> None:
         from dbdoctor.faults.kinds import all_faults
@@ -42,7 +46,8 @@ class Trial:
         self._look = look
         self._ended = ended
         self._fault = all_faults()[order.fault](order.idle)
-        self.relay = Relay(loop, self._fault, dial)
+        self._idle_for = order.idle * order.pool.idle_factor + order.pool.idle_extra
+        self.relay = Relay(loop, self._fault, dial, terminate=lambda: terminate(self), quiet_for=self._idle_for)
         self._requests: dict[tuple[str, int], Request] = {}
         self._warm: tuple[int, ...] | None = None
         self._held: tuple[int, ...] | None = None
@@ -125,10 +130,8 @@ class Trial:
         self._went_idle = time.monotonic()
         self._opened_before = self.relay.opened
         self._fault.begin(self.relay)
-        plan = self.order.pool
-        idle = self.order.idle * plan.idle_factor + plan.idle_extra
-        self._loop.after(idle + _FIRST_LOOK, self._look_early)
-        self._loop.after(idle + self.order.cap, self._look_last)
+        self._loop.after(self._idle_for + _FIRST_LOOK, self._look_early)
+        self._loop.after(self._idle_for + self.order.cap, self._look_last)
 
     def _request(self, told: dict[str, Any]) -> None:
         key = (str(told["thread"]), int(told["round"]))

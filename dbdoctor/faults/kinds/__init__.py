@@ -8,9 +8,11 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import sys
 from pathlib import Path
 
 from dbdoctor.faults.fault import Fault
+from dbdoctor.model.finding import Page
 
 
 @functools.cache
@@ -25,3 +27,13 @@ def all_faults() -> dict[str, type[Fault]]:
             if issubclass(each, Fault) and each.__module__ == module.__name__
         ]
     return {fault.code: fault for fault in sorted(found, key=lambda fault: (not fault.by_default, fault.code))}
+
+
+def pages() -> dict[str, Page]:
+    """The page of every fault, by its code."""
+    from dbdoctor.model.page import parse_page
+
+    return {
+        code: parse_page(code, sys.modules[fault.__module__].__doc__ or "")
+        for code, fault in sorted(all_faults().items())
+    }

@@ -1,11 +1,17 @@
-"""Closed in order when idle: a proxy that says FIN.
+"""An idle connection is closed in order, as by a proxy
 
-What it means: a proxy between application and server (HAProxy's `timeout client`, RDS Proxy, PgBouncer's
-client_idle_timeout) closes connections that say nothing for too long. Keepalives do not restart its clock, for they
-never reach it as data.
-Why it matters: the next use of such a connection fails at once, once for each pooled connection, unless it is tested
-or replaced at checkout.
-What to do: pool_pre_ping=True, or pool_recycle below the timeout.
+What it means
+    A proxy between application and server (HAProxy's `timeout client`, RDS Proxy, PgBouncer's client_idle_timeout)
+    closes connections that say nothing for too long: both ends get a FIN. A TCP keepalive is no data, does not reach
+    the proxy's clock, and so does not help.
+
+Why it matters
+    The next use of such a connection fails at once with `server closed the connection unexpectedly`. The pool then
+    replaces its other connections too, so one request fails, or as many as are made at the same time.
+
+What to do
+    `pool_pre_ping=True` makes it invisible for one round trip at each checkout; `pool_recycle` below the timeout avoids
+    it without one.
 """
 
 from __future__ import annotations
