@@ -94,7 +94,9 @@ def welcome(
         tokens.changed(tokens.COLLATION, tokens.short_bytes(COLLATION), b"\0"),
         tokens.changed_text(tokens.LANGUAGE, "us_english", ""),
         tokens.information(5703, "Changed language setting to us_english.", server),
-        tokens.login_acknowledged(TDS_8_0 if login.tds_version == TDS_8_0 else TDS_7_4, "Microsoft SQL Server", version),
+        tokens.login_acknowledged(
+            TDS_8_0 if login.tds_version == TDS_8_0 else TDS_7_4, "Microsoft SQL Server", version
+        ),
         tokens.changed_text(tokens.PACKET_SIZE, str(packet_size), str(login.packet_size)),
     ]
     if login.features:
