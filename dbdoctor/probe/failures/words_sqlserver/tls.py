@@ -58,7 +58,7 @@ ENTRIES = (
     Entry(
         "root-certificate-unreadable",
         "the certificate file {root} of ServerCertificate cannot be used",
-        "it cannot be read by this user, or holds no certificate in PEM form",
+        "it cannot be read by this user, or holds no certificate in PEM or DER form",
         "ServerCertificate counts with Encrypt=strict only.",
         "check the file",
         "openssl x509 -in {root} -noout -subject -dates",
