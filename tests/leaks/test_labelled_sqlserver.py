@@ -11,7 +11,7 @@ from tests.leaks.sqlserver_everything import PROGRAMS
 from tests.servers.tds import TdsServer
 
 # Longer than this between two looks of one a second (seconds), and the machine was too busy to be a measure.
-STANDSTILL = 3.0
+STANDSTILL = 6.5
 
 
 def test_there_are_enough_of_both_kinds() -> None:
@@ -27,8 +27,8 @@ def test_every_program_is_judged_as_it_is(start_tds: Callable[..., TdsServer]) -
     """Both drivers, autocommit off and on; a pool at rest has open transactions, which everybody else calls a leak."""
     measured = measure(shop_server(start_tds))
     if measured.observer.standstill > STANDSTILL:
-        # The server is a thread of ours, and nothing was opened meanwhile. After such a gap what grows is called
-        # `suspect` rather than `leak` for a while; that is not what is measured here.
+        # The server is a thread of ours. Provoked standstills of 4 to 6 s change no verdict; after 7 s at the beginning
+        # of the watch the daemon in one transaction is sometimes passed over, in what is left of it.
         measured = measure(shop_server(start_tds))
     print(measured.table())
     said = f"\n{measured.table()}"
