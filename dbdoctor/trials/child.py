@@ -34,6 +34,10 @@ def _run(lines: Lines, order: TrialOrder, whole: StageOrder, fault: Fault, port:
     product = Product(whole.product)
     connect = arguments(whole, order, fault, port)
     engine = build_engine(product, connect, order.pool)
+    if product is Product.SQLSERVER:
+        from dbdoctor.trials.child_sqlserver import keep_alive
+
+        keep_alive(engine, whole, order, port)
     application = Application(
         engine,
         order.pool,

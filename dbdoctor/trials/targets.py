@@ -24,14 +24,20 @@ _YES = frozenset({"yes", "true", "1", "sspi"})
 def connect_of(target: Target, addresses: Sequence[Address], driver: Driver | None = None) -> Mapping[str, Any]:
     """`StageOrder.connect` of a target whose server was found at these addresses: plain values, secrets among them.
 
-    For PostgreSQL libpq's keywords; for SQL Server `kind` ("microsoft" or "freetds") and `keywords`, ODBC's. `driver`
-    overrules the one that would be found. Raises DriverMissingError where no driver of SQL Server can be used.
+    For PostgreSQL libpq's keywords; for SQL Server `kind` ("microsoft" or "freetds"), `keywords`, ODBC's, and
+    `login_timeout`, the application's own in whole seconds or None. `driver` overrules the one that would be found.
+    Raises DriverMissingError where no driver of SQL Server can be used.
     """
     if target.product is Product.POSTGRESQL:
         return _postgresql(target, addresses)
     chosen = driver or choose(target)
     end = addresses[0].endpoint if addresses else None
-    return {"kind": chosen.kind, "keywords": _sqlserver(target, chosen, end)}
+    stated = target.parameters.get("connect_timeout")
+    return {
+        "kind": chosen.kind,
+        "keywords": _sqlserver(target, chosen, end),
+        "login_timeout": max(1, round(float(stated))) if stated else None,
+    }
 
 
 def _postgresql(target: Target, addresses: Sequence[Address]) -> dict[str, Any]:
