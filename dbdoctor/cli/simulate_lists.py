@@ -47,6 +47,6 @@ def pool_lines(style: Style, asked: SimulateOptions) -> Iterator[str]:
     for product in Product:
         yield f"Pools for {_SHOWN[product]} (* by default):"
         for name, plan in pools(product, scale).items():
-            mark = "*" if name in DEFAULT else " "
+            mark = "*" if name in DEFAULT[product] else " "
             yield fill(f"{mark} {name}: {plan.title}", style.width, "      ", "  ")
     yield "  current: the pool of the target, where it is a live engine or its profile states one"

@@ -27,6 +27,7 @@ from dbdoctor.trials.simulation import Progress as Course
 from dbdoctor.trials.simulation import Simulation
 
 if TYPE_CHECKING:
+    from dbdoctor.model.server import ServerFacts
     from dbdoctor.probe.resolve import Address
     from dbdoctor.targets.select import Selection
 
@@ -78,7 +79,7 @@ class SimulateRun:
     # What is tried
 
     def _pools(self) -> tuple[PoolPlan, ...]:
-        from dbdoctor.trials.current import current_pool
+        from dbdoctor.trials.current import current as current_pool
         from dbdoctor.trials.pools import DEFAULT, pools
 
         table = pools(self._target.product, self._scale)
@@ -91,7 +92,7 @@ class SimulateRun:
                 f"the current pool is not known: {current.reason}",
                 help="name a live engine (`module:engine`) as the target, or write a `pool` section into its profile",
             )
-        return choose_pools(self._asked.pool, table, (*DEFAULT, CURRENT))
+        return choose_pools(self._asked.pool, table, (*DEFAULT[self._target.product], CURRENT))
 
     def _plan(self, examination: Examination, pools: tuple[PoolPlan, ...]) -> Plan:
         from dbdoctor.faults.kinds import all_faults
@@ -201,14 +202,14 @@ class SimulateRun:
         from dbdoctor.trials.host import read_host
         from dbdoctor.trials.judge import judge
 
-        host = read_host(simulation.facts)
+        host = read_host(self._target.product, _server_keepalive(simulation.facts))
         faults = {fault.code: facts_of(fault) for fault in plan.faults}
         pools = {pool.name: pool for pool in plan.pools}
         cases = tuple(
             judge(record, pools[record.pool], faults[record.fault], host)
             for _, record in sorted(simulation.records.items())
         )
-        best = cheapest(cases, plan.pools)
+        best = cheapest(plan.pools, cases)
         report = SimulationReport(
             target=self._target.shown,
             product=self._target.product.value,
@@ -219,7 +220,7 @@ class SimulateRun:
             host=host,
             server=f"{simulation.facts.product} {simulation.facts.version}",
             took=took,
-            cheapest=best.name if best and not incomplete else None,
+            cheapest=best.pool.name if best and best.survives and not incomplete else None,
             incomplete=incomplete,
             notes=tuple(self._notes),
         )
@@ -248,6 +249,14 @@ class SimulateRun:
         else:
             print_examination(examination, no_color=self._manner.no_color)
         return ExitCode.CANNOT_LOOK
+
+
+def _server_keepalive(facts: ServerFacts) -> tuple[int, int, int] | None:
+    """PostgreSQL's tcp_keepalives_idle, _interval and _count, 0 being its system's; None where they are not known."""
+    found = [facts.settings.get(f"tcp_keepalives_{name}") for name in ("idle", "interval", "count")]
+    if found[0] is None:
+        return None
+    return int(found[0]), int(found[1] or 0), int(found[2] or 0)
 
 
 def _where(address: Address) -> Where:
