@@ -146,7 +146,7 @@ class Application:
             where[0] = "commit"
             connection.commit()
         except BaseException:
-            _close_quietly(connection)
+            _close_as_with_does(connection, where)
             raise
         where[0] = "checkin"
         connection.close()
@@ -205,8 +205,9 @@ def _first_line(error: BaseException) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)[:300]
 
 
-def _close_quietly(connection: Connection) -> None:
-    try:
-        connection.close()
-    except Exception:  # noqa: BLE001 - the first error is the one that counts
-        connection.invalidate()
+def _close_as_with_does(connection: Connection, where: list[str]) -> None:
+    """What this raises takes the first error's place, as at the end of `with engine.connect()` (FreeTDS's rollback does)."""
+    at = where[0]
+    where[0] = "checkin"
+    connection.close()
+    where[0] = at
