@@ -13,6 +13,7 @@ import typer
 _COMMANDS = {
     "check": "Where exactly does connecting fail? And how close is the server to it?",
     "leaks": "Who holds sessions that nobody uses, since when, growing how fast?",
+    "measure-timeout": "After how many idle seconds is a connection ended, how, and by whom?",
     "simulate-timeout": "Which pool survives which kind of dropped connection?",
     "drivers": "Which ODBC drivers of SQL Server are here, and what is missing?",
     "explain": "The page behind a finding's code.",
@@ -25,6 +26,7 @@ _HELP = """A doctor for database connections and connection pools.
   dbdoctor check --all --json                  every profile of the config, one object a line
   dbdoctor leaks postgresql://app@db1/shop     who holds sessions that nobody uses?
   dbdoctor leaks --watch                       the same, on one screen, until Ctrl-C
+  dbdoctor measure-timeout                     after how many idle seconds does it end?
   dbdoctor simulate-timeout demo               which pool survives a dropped connection?
   dbdoctor drivers                             which drivers of SQL Server are here?
   dbdoctor explain too-many-clients            the page behind a code

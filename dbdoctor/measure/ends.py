@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from dbdoctor.measure.plan import FINEST, width
+from dbdoctor.measure.plan import width
 from dbdoctor.model.measured import Bracket, Drop
 
 GRACE = 0.6
@@ -15,6 +15,7 @@ GRACE = 0.6
 _LOOKS_EACH = 0.36
 # From so many ends on, how far apart they are tells how often the device looks at its clock.
 _TELLING = 6
+_STAGGERED = 0.15
 _LEAST_SPREAD = 0.8
 _SPREAD = 0.05
 
@@ -67,6 +68,6 @@ def bracket_of(ends: Sequence[End], trip: float, resolution: float) -> Bracket:
     ages = [end.age_high for end in ends]
     starts = [end.at - end.age_high for end in ends]
     late = min(_LOOKS_EACH + trip, width(first.age_high, resolution) - 0.02)
-    if len(ends) >= _TELLING and max(starts) - min(starts) >= FINEST:
+    if len(ends) >= _TELLING and max(starts) - min(starts) >= _STAGGERED:
         late = min(late, 2 * (max(ages) - min(ages)) + trip + 0.02)
     return Bracket(max(0.0, min(first.age_low, first.age_high) - late), first.age_high)

@@ -11,6 +11,9 @@ from dbdoctor.measure.link import Event, Failed, Gone, Link
 from dbdoctor.model.measured import Drop
 from dbdoctor.model.session import Identity
 
+# Less than this is no waiting (seconds).
+_WAITED = 0.002
+
 
 class Happened(NamedTuple):
     """Something happened to a connection: when, and when it had last been looked at (monotonic seconds)."""
@@ -99,7 +102,9 @@ class Links:
         now = time.monotonic()
         waits = [seconds, *(until - now for until in self._until.values())]
         ready = self._ready(0.0 if self._at_once else max(0.0, min(waits)))
-        at, looked = time.monotonic(), self._looked
+        at = time.monotonic()
+        # What ended the waiting happened at its end; what was there before it, at any time since the last look.
+        looked = at if at - now > _WAITED else self._looked
         happened, self._at_once = self._at_once, []
         for number in ready:
             in_use = number in self._until and number not in self._opening

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dbdoctor.model.device import Device
 from dbdoctor.model.server import ServerFacts
@@ -41,7 +41,7 @@ class Bracket(NamedTuple):
 
 
 class Ghosts(NamedTuple):
-    """What dropped connections still held on the server: `sessions` of those `looked_for`, a slot each.
+    """What dropped connections still held on the server: `sessions` of the `looked_for` that were ours had outlived them.
 
     `kept_seconds` is for how long the server would keep such a session that nobody is behind (its TCP keepalives), and
     None when it does not say; `ended` is how many of these, all our own, we ended.
@@ -74,7 +74,8 @@ class Measured:
     """The answer. Durations are seconds; `seconds` is None when no timeout was found within `options.up_to`.
 
     `said` is what the server or pooler wrote when it ended the connection. `seen` counts the connections that were found
-    ended, `opened` those opened in all. `interrupted` says that it was stopped before there was an answer.
+    ended, `opened` those opened in all. `answered` says that this is the answer; else it was stopped (`interrupted`) or had
+    to be given up, and the bracket is what is known so far.
     """
 
     target: Target
@@ -92,6 +93,6 @@ class Measured:
     ghosts: Ghosts | None = None
     advice: Advice = field(default_factory=Advice)
     interrupted: bool = False
+    answered: bool = True
     notes: tuple[str, ...] = ()
     facts: ServerFacts | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
