@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 # How often `on_turn` is called at least (seconds).
 _TURN = 0.2
 _LAST_WORDS = 5.0
+_SPARED = (
+    "not testable here, because this login may not end sessions, not even its own; run with a login that may "
+    "(SQL Server: GRANT ALTER ANY CONNECTION and VIEW SERVER STATE; Azure SQL Database: GRANT KILL DATABASE CONNECTION)"
+)
 
 
 class Progress(NamedTuple):
@@ -46,6 +50,7 @@ class Simulation:
         self._on_progress = on_progress
         self._records: dict[int, Record] = {}
         self._under_way: set[int] = set()
+        self._spared: set[int] = set()
         self.silence = False
 
     @property
@@ -112,10 +117,12 @@ class Simulation:
             sessions = None if found is None else [one._asdict() for one in found]
             lines.send({"number": number, "sessions": sessions})
         elif event == "terminate":
-            self._observer.end(name)
+            if not self._observer.end(name):
+                self._spared.add(number)
         elif event == "ended":
             self._under_way.discard(number)
-            self._records[number] = record_from_json(told["record"])
+            record = record_from_json(told["record"])
+            self._records[number] = record._replace(broken=_SPARED) if number in self._spared else record
 
 
 def _start(end: socket.socket) -> subprocess.Popen[bytes]:
