@@ -198,7 +198,9 @@ class Flow:
         if not data:
             self._hung_up(side)
             return
-        self.last_traffic = time.monotonic()
+        now = time.monotonic()
+        self.relay.late |= not self.struck and self.relay.is_overdue(self, now)
+        self.last_traffic = now
         if side is self.client:
             self.messages += 1
             self.relay.fault.from_client(self, data)

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
+import sys
 from pathlib import Path
+
+from dbdoctor.faults.silence import can_silence
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
+
+
+def may_enter_private_network() -> bool:
+    """Whether `enter_private_network` would work, and packets can be dropped inside; tried in a child.
+
+    For who tries it himself and fails in its middle is left without a network. To be called while there is one thread.
+    """
+    if sys.platform != "linux":
+        return False
+    child = os.fork()
+    if child == 0:
+        code = 1
+        with contextlib.suppress(BaseException):
+            enter_private_network()
+            code = 0 if can_silence() else 1
+        os._exit(code)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def enter_private_network() -> None:

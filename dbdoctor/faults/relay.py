@@ -15,6 +15,8 @@ from dbdoctor.faults.silence import silence, unsilence
 # How often flows are looked at for silence and keepalives (seconds): the precision of an idle timeout.
 _GLANCE = 0.025
 _BACKLOG = 64
+# A strike that comes later than this part of the idle timeout may have come after what it should have struck.
+_TOO_LATE = 0.15
 
 
 class Relay:
@@ -40,6 +42,8 @@ class Relay:
         self.quiet_for = quiet_for
         self.flows: list[Flow] = []
         self.opened = 0
+        # Whether this process was kept from striking in time, so that what was seen through it says nothing.
+        self.late = False
         self._closed = False
         self._listener: socket.socket | None = None
         # It never listens, and keeps the port for us while nobody else does.
@@ -127,7 +131,12 @@ class Relay:
             self.fault.used_after(flow, came)
         if not flow.struck and now - flow.last_traffic >= self.fault.idle:
             flow.struck = True
+            self.late |= self.is_overdue(flow, now)
             self.fault.on_idle(flow)
+
+    def is_overdue(self, flow: Flow, now: float) -> bool:
+        """Whether nothing has passed for so much longer than the idle timeout that the strike is too late."""
+        return now - flow.last_traffic >= self.fault.idle * (1.0 + _TOO_LATE)
 
 
 def _bound(port: int) -> socket.socket:

@@ -14,13 +14,13 @@ from typing import Any
 
 from dbdoctor.faults.fault import no_silence
 from dbdoctor.faults.loop import READ, Loop
-from dbdoctor.faults.namespace import enter_private_network
+from dbdoctor.faults.namespace import enter_private_network, may_enter_private_network
 from dbdoctor.faults.silence import can_silence
 from dbdoctor.model.target import Product
 from dbdoctor.model.trial import Ghost, Record
 from dbdoctor.trials.dialer import Dial, die_with_parent, direct, through_child
 from dbdoctor.trials.orders import Lines, StageOrder, from_json, record_to_json
-from dbdoctor.trials.trial import Trial
+from dbdoctor.trials.trial import TOO_BUSY, Trial
 
 # At most so long until something is looked at again; everything that matters wakes it earlier (seconds).
 _TURN = 1.0
@@ -36,6 +36,7 @@ class Stage:
         self._loop = Loop()
         self._waiting = list(order.trials)
         self._running: dict[int, Trial] = {}
+        self._again: set[int] = set()
 
     def run(self) -> None:
         """Until every trial is over or the command has gone."""
@@ -75,6 +76,10 @@ class Stage:
 
     def _ended(self, trial: Trial, record: Record) -> None:
         del self._running[trial.order.number]
+        if record.broken == TOO_BUSY and trial.order.number not in self._again:
+            self._again.add(trial.order.number)
+            self._waiting.append(trial.order)
+            return
         self._lines.send({"event": "ended", "number": trial.order.number, "record": record_to_json(record)})
 
     def _hear(self) -> None:
@@ -123,14 +128,12 @@ def _without_silent(lines: Lines, order: StageOrder) -> StageOrder:
 
 def _prepare(order: StageOrder) -> tuple[Dial, bool]:
     """The way to the server, and whether packets can be dropped: here, or else in a network of our own."""
-    if not order.private and can_silence():
-        return direct(order.where), True
+    may = not order.private and can_silence()
+    if may or not may_enter_private_network():
+        return direct(order.where), may
     dial, _ = through_child(order.where)
-    try:
-        enter_private_network()
-    except OSError:
-        return dial, False
-    return dial, can_silence()
+    enter_private_network()
+    return dial, True
 
 
 def _import_what_children_need(product: Product) -> None:

@@ -21,6 +21,9 @@ _WARM_UP = 10.0
 # So long after the pool is used again the server's sessions are looked at, and those of dropped flows freed (seconds).
 _FIRST_LOOK = 1.0
 
+TOO_BUSY = "this machine was too busy: the fault came too late to say anything"
+"""Why a trial could not be made that is worth another attempt."""
+
 
 class Trial:
     """Begins when made.
@@ -164,6 +167,8 @@ class Trial:
         connects = self.relay.opened - self._opened_before
         self.relay.close()
         ghosts = None if self._ghosts is None else tuple(self._ghosts[number] for number in sorted(self._ghosts))
+        if self.relay.late:
+            self._broken = self._broken or TOO_BUSY
         record = Record(
             fault=self.order.fault,
             pool=self.order.pool.name,
