@@ -41,9 +41,9 @@ def judge_all(facts: ServerFacts, target: Target) -> tuple[list[Finding], list[S
 def pages() -> dict[str, Page]:
     """The page of every code that a rule can give, in the order of the codes."""
     from dbdoctor.model.page import parse_page
-    from dbdoctor.rules import measured, sessions
+    from dbdoctor.rules import measured, sessions, trials
 
-    every = [*_rules(), *sessions.modules(), *measured.modules()]
+    every = [*_rules(), *sessions.modules(), *measured.modules(), *trials.modules()]
     found = {code: parse_page(code, module.__doc__ or "") for module in every for code in module.CODES}
     return dict(sorted(found.items()))
 

@@ -131,11 +131,3 @@ def _server_options(arguments: Mapping[str, str | int]) -> dict[str, int]:
     """`-c tcp_keepalives_idle=60` and its like in libpq's `options`."""
     found = re.findall(r"tcp_keepalives_(idle|interval|count)\s*=\s*(\d+)", str(arguments.get("options", "")))
     return {name: int(value) for name, value in found}
-
-
-def shown(bound: Bound) -> str:
-    """`15m 25s to 17m 25s`, `2h 11m`, `for ever`."""
-    if bound.most is None:
-        return "for ever"
-    least, most = format_duration(bound.least), format_duration(bound.most)
-    return least if least == most else f"{least} to {most}"
