@@ -124,7 +124,7 @@ class SimulateRun:
     def _may_begin(self, plan: Plan) -> bool:
         lines = [
             f"{len(plan.trials)} trials ({len(plan.faults)} faults, {len(plan.pools)} pools) on {self._target.shown}",
-            f"opens up to {plan.sessions} sessions of its own at once, and one that observes; writes nothing, ends only its own",
+            f"opens at most {plan.sessions} sessions of its own at once and one that observes, and writes nothing",
             f"takes {_from_to(plan.quickest, plan.longest)}",
         ]
         for line in [*lines, *self._notes]:

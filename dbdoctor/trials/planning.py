@@ -80,6 +80,14 @@ def facts_of(fault: type[Fault]) -> FaultFacts:
     return FaultFacts(fault.code, fault.title, fault.stands_for, fault.scenario, fault.counts_keepalives)
 
 
+def _cap(pool: PoolPlan, cap: float) -> float:
+    """A pool with a limit of its own is given the time for it: what it ends in time must not be taken for a hang.
+
+    The kernel sees to tcp_user_timeout when it retransmits, up to twice as late (tcp(7)).
+    """
+    return max(cap, 2.5 * float(pool.connect_args.get("tcp_user_timeout", 0)) / 1000)
+
+
 def _idle(pool: PoolPlan, scale: Scale) -> float:
     return scale.trial * pool.idle_factor + pool.idle_extra
 
