@@ -1,4 +1,4 @@
-"""The loop that takes snapshots from any source: at a fixed rate, across slow answers, lost servers and sleeping laptops.
+"""The loop that takes snapshots from any source: so many in a given time, across slow answers, lost servers and sleeping laptops.
 
 It gives turns, and whoever takes them keeps the history; nothing here judges. Of a time in which nothing could be seen it
 says so by a gap, since sessions that were not seen are not sessions that ended.
@@ -110,7 +110,7 @@ class Loop:
 
     def _until(self, started: float) -> Iterator[Turn]:
         end = None if self._seconds is None else started + self._seconds
-        due = started
+        beat = started
         while True:
             last = end is not None and time.monotonic() >= end - 0.001
             turn = self._log_in_again() if self.lost else self._look(thorough=last)
@@ -119,23 +119,26 @@ class Loop:
             if last and not came_back:
                 return
             now = time.monotonic()
-            due = now if came_back else self._next(due, now)
-            if end is not None and end - due < self._pace.interval / 4:
-                due = end
+            beat, due = (now, now) if came_back else self._next(beat, now)
+            if end is not None:
+                quarter = self._pace.interval / 4
+                due = end if end - beat < quarter else min(due, end - quarter)
             if self._stop.wait(due - now):
                 return
 
-    def _next(self, due: float, now: float) -> float:
-        """When to look or to log in next: at the fixed rate, those left out that have passed."""
+    def _next(self, beat: float, now: float) -> tuple[float, float]:
+        """The next beat, and when to look or to log in for it; beats are an interval apart, those left out that have passed."""
         if self.lost:
             from random import random
 
             wait = self._waits * (1 + _JITTER * random())  # noqa: S311 - no secret hangs on it
             self._waits = min(self._waits * 2, _LONGEST_WAIT)
-            return now + wait
-        interval = self._pace.interval
-        due += interval
-        return due if due > now else due + interval * ((now - due) // interval + 1)
+            return now + wait, now + wait
+        interval, spread = self._pace.interval, self._pace.spread()
+        beat += interval
+        if (late := now - beat - spread) >= 0:
+            beat += interval * (late // interval + 1)
+        return beat, beat + spread
 
     # --- looking
 

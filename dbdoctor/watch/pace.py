@@ -1,4 +1,8 @@
-"""How often to look: the interval asked for, stretched while the server answers slowly, and how long an answer may take."""
+"""How often to look: the interval asked for, stretched while the server answers slowly, and how long an answer may take.
+
+Looks keep their number, but not step: what happens every two seconds would otherwise be seen at the same moment of its
+life by each look every two seconds, and a session that rests for most of that time would always seem to have just worked.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,11 @@ _LONGEST_STRETCHED = 30.0
 # take less than the other share of a quarter of the interval, that quarter is gone back to. In between nothing changes: no
 # flapping.
 _TOO_SLOW, _QUICK, _QUICK_IN_A_ROW, _BACK = 0.5, 0.25, 2, 4
+# A look comes later than its beat by up to the interval and by no more than this (seconds): twice the shortest pause that
+# the rules count, so that such pauses are seen in the middle, too. The golden ratio spreads any number of looks evenly, and
+# keeps step with nothing; two of them are 0.6 to 1.6 intervals apart.
+_MOST_SPREAD = 2.0
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 class Pace:
@@ -19,6 +28,12 @@ class Pace:
     def __init__(self, interval: float) -> None:
         self.asked = self.interval = interval
         self._quick = 0
+        self._looks = 0
+
+    def spread(self) -> float:
+        """How much later than its beat the next look is to come, in seconds: below the interval, another at each call."""
+        self._looks += 1
+        return self._looks * _GOLDEN % 1.0 * min(self.interval, _MOST_SPREAD)
 
     @property
     def timeout(self) -> float:

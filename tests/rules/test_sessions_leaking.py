@@ -283,6 +283,26 @@ def test_polling_in_a_transaction_that_never_ends(interval):
     assert only(report, "transaction-across-pauses").evidence["lasting_transactions"] == 1
 
 
+@pytest.mark.parametrize("ahead", [0.05, 0.4, 0.9, 1.3, 1.7, 1.95])
+def test_polling_as_often_as_we_look(ahead):
+    """Looks in step with it would always find it at the same moment after a statement, here `ahead` of the next."""
+
+    def at(now):
+        last = (now + ahead) // 2.0 * 2.0 - ahead
+        return [in_transaction(3, since=last, transaction_at=-10.0, statement_at=last - 0.002)]
+
+    assert only(watch(at, interval=2.0), "transaction-across-pauses").evidence["lasting_transactions"] == 1
+
+
+@pytest.mark.parametrize("every", [0.25, 0.5])
+def test_short_pauses_in_step_with_our_looks_are_work(every):
+    def at(now):
+        last = (now + 0.01) // every * every - 0.01
+        return [in_transaction(3, since=last, transaction_at=-60.0, statement_at=last - 0.002)]
+
+    assert codes(watch(at, interval=2.0)) == set()
+
+
 def test_a_report_of_many_statements_in_one_snapshot_is_work():
     """A tenth of a second of thinking between statements of a second, for minutes."""
 

@@ -1,4 +1,4 @@
-"""Watching simulated sessions: snapshots at an interval, and what is made of them."""
+"""Watching simulated sessions: snapshots at the pace of the product's own looks, and what is made of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dbdoctor.model.session import CLIENT, IDLE_IN_TRANSACTION, Detail, Session
 from dbdoctor.model.snapshot import Snapshot
 from dbdoctor.model.target import Product, Target
 from dbdoctor.rules.sessions import judge_leaks
+from dbdoctor.watch.pace import Pace
 from tests.rules.pool_model import START
 
 TARGET = Target(Product.POSTGRESQL, (), user="app", database="shop")
@@ -32,8 +33,9 @@ def watch(
 ) -> LeaksReport:
     """What is said at the end; `at(t)` gives the sessions at second t, `more` goes into each snapshot."""
     history = History(options or WatchOptions(idle_in_transaction=5.0))
-    moment = since
-    while moment <= since + seconds + 1e-9:
+    pace = Pace(interval)
+    beat = moment = since
+    while beat <= since + seconds + 1e-9:
         sessions = tuple(at(moment))
         slots = Slots(limit, 3, len(sessions) + 1)
         snapshot = Snapshot(START + moment, sessions, slots, **more)
@@ -42,7 +44,8 @@ def watch(
             chosen = {s.id: explain(s)._replace(changed_at=s.changed_at) for s in sessions if s.id in wanted.details}
             snapshot = Snapshot(START + moment, sessions, slots, **{**more, "details": chosen})
         history.add(snapshot)
-        moment += interval
+        beat += interval
+        moment = min(beat + pace.spread(), since + seconds)
     return judge_leaks(history, target, FACTS, with_sessions=True)
 
 

@@ -73,7 +73,7 @@ def seen(turn: Turn) -> bool:
     return turn.snapshot is not None
 
 
-def test_it_looks_at_a_fixed_rate(postgres: PostgresServer) -> None:
+def test_it_looks_so_often_in_that_time(postgres: PostgresServer) -> None:
     with looping(postgres.dsn(), seconds=1.4, interval=0.3) as loop:
         began = time.monotonic()
         turns = list(loop.turns())
@@ -313,6 +313,23 @@ def test_the_pace_follows_the_server() -> None:
         pace.answered(0.01)
     assert pace.interval == 1.0
     assert not any(pace.answered(0.01) for _ in range(10))
+
+
+@pytest.mark.parametrize("period", [1.0, 2.0, 3.0, 4.0])
+def test_looks_keep_step_with_nothing(period: float) -> None:
+    """Of what repeats itself, ten looks see its beginning and its end."""
+    pace = Pace(2.0)
+    moments = [beat * 2.0 + pace.spread() for beat in range(1, 11)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert 1.2 < min(steps) < max(steps) < 3.3
+    phases = sorted(moment % period / period for moment in moments)
+    assert phases[0] < 0.2
+    assert phases[-1] > 0.8
+
+
+def test_an_hour_is_not_stretched() -> None:
+    pace = Pace(3600.0)
+    assert all(0 <= pace.spread() < 2.0 for _ in range(100))
 
 
 def test_a_pace_slower_than_the_slowest_stays_as_asked() -> None:
