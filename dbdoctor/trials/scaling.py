@@ -53,19 +53,28 @@ def extra_until_found(keepalive: Keepalive, idle_timeout: float) -> float:
 
 
 def keepalive_in_trial(real: Keepalive, scale: Scale) -> tuple[Keepalive, str | None]:
-    """The real keepalive in whole seconds of the trial, and what could not be kept, if anything."""
-    interval = max(1, round(real.interval / scale.factor))
+    """The real keepalive in whole seconds of the trial, and what could not be kept, if anything.
+
+    It begins on the same side of the idle timeout; and where the real one finds a loss only after the application came
+    back, so does this one. (That it finds it before can be had by `extra_until_found`.)
+    """
+    interval = max(1, math.ceil(real.interval / scale.factor))
     exact = real.idle / scale.factor
     if real.idle >= scale.real:
         return Keepalive(max(math.ceil(exact), math.floor(scale.trial) + 1), interval, real.count), None
-    idle = max(1, math.floor(exact))
-    if idle < scale.trial:
-        return Keepalive(idle, interval, real.count), None
-    why = (
+    idles = [idle for idle in (max(1, math.floor(exact)), math.ceil(exact)) if idle < scale.trial]
+    if not idles:
+        return Keepalive(1, interval, real.count), _too_short(real, scale)
+    found = [Keepalive(idle, interval, real.count) for idle in idles]
+    early = found_before_use(real, scale.real)
+    return next((one for one in found if early or not found_before_use(one, scale.trial)), found[0]), None
+
+
+def _too_short(real: Keepalive, scale: Scale) -> str:
+    return (
         f"keepalives after {format_duration(real.idle)} come before the drop after {format_duration(scale.real)}, but in "
         f"the trial the kernel's shortest, 1 s, is not below {format_duration(scale.trial)}: take a longer idle time"
     )
-    return Keepalive(idle, interval, real.count), why
 
 
 def stands_for(in_trial: object, real: object, *, to_scale: bool = True) -> str:
