@@ -52,7 +52,7 @@ def is_startup(code: int) -> bool:
 
 def with_option(message: bytes, option: str) -> bytes:
     """A startup message with one more `-c name=value` among its options."""
-    words = message[8:].rstrip(b"\0").split(b"\0")
+    words = message[8:-1].split(b"\0")[:-1]
     pairs = dict(zip(words[::2], words[1::2], strict=False))
     pairs[b"options"] = pairs.get(b"options", b"") + f" -c {option}".encode()
     body = b"".join(name + b"\0" + value + b"\0" for name, value in pairs.items()) + b"\0"

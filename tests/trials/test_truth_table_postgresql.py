@@ -252,14 +252,18 @@ def _check(cell: Cell, seen: Seen) -> None:
     if cell.served is None:
         assert case.first_response is None, record
     else:
+        assert case.first_response is not None, record
         assert cell.served[0] <= case.first_response <= cell.served[1], record
     if cell.error is None:
         assert case.error is None or cell.outcome is HANGS, record
     else:
+        assert case.error is not None, record
         assert cell.error in case.error.message, record
         assert case.error.invalidated is cell.invalidated, record
         assert case.error.sqlstate == ("25006" if cell.error == READ_ONLY else None), record
     if cell.ghosts is not None:
+        assert case.ghosts is not None, record
         assert len(case.ghosts) == cell.ghosts, record
     if cell.same is not None:
+        assert record.held is not None, record
         assert (set(record.warm) == set(record.held)) is cell.same, record

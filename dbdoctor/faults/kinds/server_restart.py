@@ -27,9 +27,9 @@ class ServerRestart(Outage):
     stands_for = "minor update, crash, changed settings"
 
     def strike(self, relay: Relay) -> None:
-        """Close everything, and listen no more."""
-        super().strike(relay)
+        """Listen no more, and close everything."""
         relay.refuse()
+        super().strike(relay)
 
     def over(self, relay: Relay) -> None:
         """Listen again."""
