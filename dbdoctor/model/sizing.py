@@ -54,6 +54,31 @@ class Bounds(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What lies around the pool of a process. Durations are seconds; None is not known.
+
+    `idle_timeout` is the shortest on the path and `idle_timeout_of` names what has it; `keepalive_resets_it` whether TCP
+    keepalives count there. `deadline` is the caller's own (a load balancer's, a worker's). `threads` are how many can
+    use the pool at once, `per_request` how many connections one request holds at a time. `round_trip` is one to the
+    server, `connect` a login. `pooler_mode` is a pooler's: session, transaction, statement. `tcp` is False on a socket.
+    """
+
+    product: str = "postgresql"
+    driver: str = "psycopg2"
+    idle_timeout: float | None = None
+    idle_timeout_of: str = "the path"
+    keepalive_resets_it: bool | None = None
+    deadline: float | None = None
+    threads: int | None = None
+    per_request: int = 1
+    round_trip: float | None = None
+    connect: float | None = None
+    pooler: str | None = None
+    pooler_mode: str | None = None
+    tcp: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One service of a fleet: processes that each hold a pool of their own.
 

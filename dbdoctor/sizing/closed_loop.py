@@ -12,8 +12,10 @@ from heapq import heapify, heappop, heappush, heapreplace
 from typing import NamedTuple
 
 from dbdoctor.model.demand import Course
+from dbdoctor.sizing.replay import most_at_once
 
-_PLATEAU = 0.05
+_PLATEAU = 0.05  # of the arrivals
+_FEWEST = 4  # callers; of fewer, even independent ones often all meet
 
 
 class Caller(NamedTuple):
@@ -41,13 +43,13 @@ def callers_of(course: Course) -> list[Caller]:
     return callers
 
 
-def is_closed(course: Course, callers: Sequence[Caller]) -> bool:
-    """Whether the callers look like a fixed number: often all of them were waiting or in use at the same time.
+def is_closed(course: Course) -> bool:
+    """Whether a fixed number of callers made these checkouts: often all were waiting or in use at the same time.
 
     Independent arrivals hardly ever reach their greatest number, a fixed set of busy threads reaches it all the time.
     """
-    most = len(callers)
-    if most < 2 or len(course.arrivals) < 20 * most:
+    most = most_at_once(course)
+    if most < _FEWEST or len(course.arrivals) < 50 * most:
         return False
     busy: list[float] = []
     full = 0

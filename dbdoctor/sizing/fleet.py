@@ -1,0 +1,128 @@
+"""The budget of a fleet: several services that share one server, each process with a pool of its own.
+
+A connection more for a service costs one in each of its processes, at the height of a rollout. So it goes where it takes off
+the most waiting for what it costs, again and again, until nobody waits any longer or the server is full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dbdoctor.model.sizing import Bounds, Budget, BudgetRow, Service
+
+_MATTERS = 1e-4  # seconds of waiting a second of a process: less is no reason for one more connection
+
+
+def budget(services: Sequence[Service], bounds: Bounds) -> Budget:
+    """What each service gets of the server's usable connections, with the sum; what to give up where it cannot be.
+
+    Without any known limit each gets what it wants. Where not even the floors fit, each row has its floor, and
+    `give_up` says what would make it fit.
+    """
+    ceiling = bounds.narrowest
+    wanted = {service.name: wish(service) for service in services}
+    if ceiling is None:
+        total = sum(wanted[service.name] * service.pools for service in services)
+        return Budget(_rows(services, wanted, wanted), total, "no limit is known: this is what the services want")
+    each = {service.name: min(service.floor, wanted[service.name]) for service in services}
+    room = ceiling.connections - sum(each[service.name] * service.pools for service in services)
+    if room >= 0:
+        _allot(services, each, wanted, room)
+    working = f"{ceiling.connections}: {ceiling.name}: {ceiling.working}"
+    give_up = tuple(_give_up(services, each, ceiling.connections)) if room < 0 else ()
+    return Budget(_rows(services, each, wanted), ceiling.connections, working, give_up)
+
+
+def wish(service: Service) -> int:
+    """What a process of this service would have without a limit: until nobody waits, its stated size, or its floor."""
+    if service.curve:
+        size = next((size for size, wait in enumerate(service.curve, 1) if wait <= _MATTERS), len(service.curve))
+    else:
+        size = service.size or service.floor
+    if service.threads:
+        size = min(size, service.threads)
+    return max(size, service.floor)
+
+
+def declared(services: Sequence[Service], usable: int, *, rollout: bool = True) -> Budget:
+    """The fleet as it is configured (`size` of each), beside what is usable; at rest or at the height of a rollout."""
+    rows = []
+    for service in services:
+        pools, size = (service.pools if rollout else service.pools_at_rest), service.size or service.floor
+        rows.append(BudgetRow(service.name, pools, size, pools * size, size, _working(service, size, rollout=rollout)))
+    return Budget(tuple(rows), usable, f"{usable}")
+
+
+def _allot(services: Sequence[Service], each: dict[str, int], wanted: dict[str, int], room: int) -> None:
+    """One connection more at a time, to the service whose waiting falls the most for each connection that it costs."""
+    while True:
+        hopeful = [
+            service for service in services if each[service.name] < wanted[service.name] and service.pools <= room
+        ]
+        if not hopeful:
+            return
+        best = max(hopeful, key=lambda service: (_gain(service, each[service.name]), -each[service.name]))
+        each[best.name] += 1
+        room -= best.pools
+
+
+def _gain(service: Service, size: int) -> float:
+    """Seconds of waiting a second that one more connection in every process takes off, per connection opened.
+
+    Every process waits less, and every pool costs one, so that the processes cancel out but for those that a rollout
+    runs twice. A curve that has a flat step is looked at as far as it falls. Without a curve, wishes are met evenly.
+    """
+    if not service.curve:
+        return 1e-9 / size
+    now = _wait(service, size)
+    further = range(size + 1, len(service.curve) + 1)
+    steepest = max(((now - _wait(service, one)) / (one - size) for one in further), default=0.0)
+    return steepest * service.pools_at_rest / service.pools
+
+
+def _wait(service: Service, size: int) -> float:
+    return service.curve[min(size, len(service.curve)) - 1]
+
+
+def _rows(services: Sequence[Service], each: dict[str, int], wanted: dict[str, int]) -> tuple[BudgetRow, ...]:
+    return tuple(
+        BudgetRow(
+            service.name,
+            service.pools,
+            each[service.name],
+            each[service.name] * service.pools,
+            wanted[service.name],
+            _working(service, each[service.name]),
+        )
+        for service in services
+    )
+
+
+def _working(service: Service, each: int, *, rollout: bool = True) -> str:
+    replicas = f"{service.replicas}"
+    if rollout and (service.surge or service.terminating):
+        parts = [f"{service.replicas}", f"{service.surge} surge" if service.surge else ""]
+        parts.append(f"{service.terminating} terminating" if service.terminating else "")
+        replicas = "(" + " + ".join(part for part in parts if part) + ")"
+    factors = [f"{replicas} replicas", f"{service.workers} processes" if service.workers != 1 else ""]
+    factors += [f"{service.engines} engines" if service.engines != 1 else "", f"{each} connections"]
+    pools = service.pools if rollout else service.pools_at_rest
+    return " x ".join(factor for factor in factors if factor) + f" = {pools * each}"
+
+
+def _give_up(services: Sequence[Service], each: dict[str, int], usable: int) -> Iterator[str]:
+    need = sum(each[service.name] * service.pools for service in services)
+    missing = need - usable
+    yield f"at their least the services need {need} connections and {usable} are usable: {missing} too many"
+    at_rest = sum(each[service.name] * service.pools_at_rest for service in services)
+    if at_rest < need:
+        fits = "and then it fits" if at_rest <= usable else "which is not enough alone"
+        yield f"roll out without surge, one replica at a time: {need - at_rest} fewer, {fits}"
+    for service in sorted(services, key=lambda one: -each[one.name] * one.pools):
+        per_replica = each[service.name] * service.workers * service.engines
+        fewer = -(-missing // per_replica)
+        if fewer < service.replicas:
+            yield f"{service.name}: {fewer} replicas fewer, {fewer * per_replica} connections"
+        elif service.workers > 1 and service.pools * each[service.name] // 2 >= missing:
+            yield f"{service.name}: half the processes, with threads instead"
+    yield f"raise the server's limit by {missing}, or put a transaction pooler in front of it"
