@@ -62,7 +62,8 @@ def test_every_page_is_whole() -> None:
         assert re.fullmatch(r"[a-z][a-z0-9-]{2,40}", code)
         for part in (page.summary, page.means, page.matters, page.do):
             assert len(part.strip()) > 10, (code, part)
-            assert "{" not in part.replace("{where}", ""), (code, part)
+            # A place that nobody filled in; `connect_args={...}` is code.
+            assert not re.search(r"\{[a-z_]*\}", part.replace("{where}", "")), (code, part)
 
 
 @pytest.mark.parametrize("name", recorded())

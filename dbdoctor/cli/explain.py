@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 def all_pages() -> dict[str, Page]:
-    """Every page: of the failures that stop a connection, of the rules that judge a server, and of the drivers."""
+    """Every page: of failures that stop a connection, of rules, of the faults that can be tried, and of the drivers."""
     from dbdoctor import rules
     from dbdoctor.databases.odbc import page
+    from dbdoctor.faults import kinds
     from dbdoctor.probe import failures
 
-    return {**rules.pages(), **failures.pages(), page.CODE: page.page()}
+    return {**kinds.pages(), **rules.pages(), **failures.pages(), page.CODE: page.page()}
 
 
 def complete_code(incomplete: str) -> list[str]:
