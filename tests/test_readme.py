@@ -70,3 +70,13 @@ def test_every_page_is_whole() -> None:
 def test_recorded_runs_are_what_the_program_prints(name: str) -> None:
     """But for figures: `python -m tests.readme --record` writes them anew."""
     assert unvarying(block(name)) == unvarying(record(recorded()[name]))
+
+
+def test_a_code_has_one_page() -> None:
+    """Faults, rules and failures share one name space: `explain CODE`."""
+    from dbdoctor import rules
+    from dbdoctor.faults import kinds
+    from dbdoctor.probe import failures
+
+    names = [*kinds.pages(), *rules.pages(), *failures.pages()]
+    assert len(names) == len(set(names))

@@ -262,7 +262,7 @@ def _until_it_works(way: Path) -> list[str]:
 
 @scene(
     ("server-restart", "Connection refused"),
-    ("login-refused", "FATAL:  sorry, too many clients already"),
+    ("reconnect-refused", "FATAL:  sorry, too many clients already"),
 )
 def for_some_seconds_nobody_is_let_in(path: Make, postgres: PostgresServer, code: str, says: str):
     way = path(code, 0.2)

@@ -30,7 +30,7 @@ def test_on_a_server_on_this_machine_without_tls_every_fault_can_be_tried(code: 
         ("idle-session-timeout", NEAR._replace(version=130023), "PostgreSQL 13 does not know idle_session_timeout"),
         ("idle-session-timeout", NEAR._replace(pooler="PgBouncer"), "PgBouncer sits between"),
         ("idle-in-transaction-timeout", NEAR._replace(pooler="PgBouncer"), "PgBouncer sits between"),
-        ("login-refused", NEAR._replace(insists_on_tls=True), "the login is encrypted"),
+        ("reconnect-refused", NEAR._replace(insists_on_tls=True), "the login is encrypted"),
         ("failover-read-only", NEAR._replace(insists_on_tls=True), "the login is encrypted"),
         ("failover-read-only", NEAR._replace(encrypted=True), "the login is encrypted"),
         ("failover-read-only", NEAR._replace(pooler="PgBouncer"), "PgBouncer sits between"),
@@ -53,7 +53,7 @@ def test_it_says_why_it_cannot_be_tried_and_what_would_help(code: str, around: S
         ("transaction-timeout", NEAR._replace(version=170000)),
         ("tls-close", NEAR._replace(near=False)),
         ("tls-close", NEAR._replace(encrypted=True)),
-        ("login-refused", NEAR._replace(encrypted=True)),
+        ("reconnect-refused", NEAR._replace(encrypted=True)),
         ("silent-drop", NEAR._replace(near=False, encrypted=True, insists_on_tls=True, pooler="PgBouncer")),
     ],
 )

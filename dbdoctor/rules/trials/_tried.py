@@ -13,7 +13,7 @@ from dbdoctor.rules.trials._words import MOST_ROWS, row
 CURRENT = "current"
 # Faults that strike an idle pool, and have nothing to do with how long it was idle.
 _EVENTS = frozenset(
-    {"terminated", "killed", "server-restart", "failover", "failover-read-only", "login-stall", "login-refused",
+    {"terminated", "killed", "server-restart", "failover", "failover-read-only", "login-stall", "reconnect-refused",
      "slow-network", "session-error-40613"}
 )  # fmt: skip
 # pool_recycle against the idle timeout, and the client's keepalive: what the table's own pools have.

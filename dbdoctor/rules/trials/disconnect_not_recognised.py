@@ -31,7 +31,7 @@ CODES = ("disconnect-not-recognised",)
 
 # Here the error is the server's answer on a connection that is well, or a login's.
 _ANSWERS = frozenset(
-    {"login-refused", "login-stall", "server-restart", "failover", "failover-read-only", "slow-network"}
+    {"reconnect-refused", "login-stall", "server-restart", "failover", "failover-read-only", "slow-network"}
 )
 # Read-only, cancelled by a statement timeout, by a lock timeout.
 _STATES = frozenset({"25006", "57014", "55P03"})

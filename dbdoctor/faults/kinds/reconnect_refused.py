@@ -25,7 +25,7 @@ from dbdoctor.model.target import Product
 class LoginRefused(Outage):
     """Everything is closed; who connects in the next seconds is told that there is no slot."""
 
-    code = "login-refused"
+    code = "reconnect-refused"
     title = "closed when idle, then logins that are refused"
     stands_for = "too many clients, reconnect storm"
     products = (Product.POSTGRESQL,)
