@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from dbdoctor.model.duration import format_duration
@@ -32,7 +32,7 @@ TIMING = frozenset(
 )  # fmt: skip
 """Parameters of a target that decide about a pool in a fault: the table's pools have their own or none."""
 
-_DECIDES = TIMING - {"options", "connect_timeout"}
+_DECIDES = TIMING - {"options", "connect_timeout"}  # these also say how to log in, and are needed by all
 _UNKNOWN = "nothing is known of the application's pool: name its engine (module:engine), or declare its pool_size, ..."
 _SYSTEM = Keepalive(7200, 75, 9)
 # What a trial can wait for, of a limit that has nothing to do with the path's idle timeout (ms).
@@ -54,12 +54,9 @@ def current(target: Target, scale: Scale, *, threads: int = 1) -> Current:
     """The target's own pool in seconds of the trial, used by `threads` at once, or as many as it has connections for."""
     settings = target.pool
     known = {name: value for name, value in target.parameters.items() if name in TIMING}
-    if settings is None and not known:
-        return Current(
-            None, "nothing is known of the application's pool: name its engine (module:engine), or its settings"
-        )
-    settings = settings or PoolSettings()
-    notes: list[str] = []
+    if settings is None:
+        return Current(None, _UNKNOWN)
+    notes: list[str] = list(_assumed(settings))
     fields, code = _pool(settings, scale, notes)
     arguments, extra, real = _arguments(target, known, scale, notes)
     capacity = settings.most_connections and settings._replace(processes=1, replicas=1).most_connections
@@ -75,6 +72,13 @@ def current(target: Target, scale: Scale, *, threads: int = 1) -> Current:
         **fields,
     )
     return Current(plan, notes=(*notes, *_driver_notes(target)))
+
+
+def _assumed(settings: PoolSettings) -> Iterator[str]:
+    """A live engine states all that its kind of pool has; a profile perhaps only a part."""
+    missing = [name for name in ("pool_recycle", "pool_pre_ping") if getattr(settings, name) is None]
+    if missing:
+        yield f"of the current pool {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not stated: taken to be SQLAlchemy's defaults"
 
 
 def without_timing(arguments: Mapping[str, Any]) -> dict[str, Any]:
