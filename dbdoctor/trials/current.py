@@ -78,7 +78,7 @@ def _assumed(settings: PoolSettings) -> Iterator[str]:
     """A live engine states all that its kind of pool has; a profile perhaps only a part."""
     missing = [name for name in ("pool_recycle", "pool_pre_ping") if getattr(settings, name) is None]
     if missing:
-        yield f"of the current pool {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not stated: taken to be SQLAlchemy's defaults"
+        yield f"not stated of the current pool, and taken to be SQLAlchemy's default: {', '.join(missing)}"
 
 
 def without_timing(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def test_other_pools_are_named_or_replaced() -> None:
 def test_what_a_profile_does_not_state_is_said_to_be_sqlalchemys_default() -> None:
     found = current(replace(TARGET, pool=PoolSettings(pool_size=5, pool_pre_ping=True)), SCALE)
     assert found.plan is not None
-    assert any("pool_recycle is not stated" in note and "defaults" in note for note in found.notes)
+    assert any("SQLAlchemy's default: pool_recycle" in note for note in found.notes)
     whole = PoolSettings(pool_recycle=-1, pool_pre_ping=False)
     assert not current(replace(TARGET, pool=whole), SCALE).notes
     off = planned(replace(TARGET, pool=whole, parameters={"keepalives": "0"}))
