@@ -222,12 +222,12 @@ def _name(cell: Cell) -> str:
 
 @pytest.mark.parametrize("cell", PLAIN, ids=_name)
 def test_a_pool_and_a_fault(both, cell: Cell):
-    _check(cell, both[0][cell.fault, cell.pool])
+    check(cell, both[0][cell.fault, cell.pool])
 
 
 @pytest.mark.parametrize("cell", C_SERVER, ids=_name)
 def test_a_pool_and_a_fault_under_the_servers_tls(both, cell: Cell):
-    _check(cell, both[1][cell.fault, cell.pool])
+    check(cell, both[1][cell.fault, cell.pool])
 
 
 def test_five_dead_connections_each_cost_their_thread_the_whole_limit_when_used_at_once(both):
@@ -245,7 +245,8 @@ def test_a_ping_that_hangs_has_no_error_and_no_end(both):
     assert case.hang > CAP - 2.5
 
 
-def _check(cell: Cell, seen: Seen) -> None:
+def check(cell: Cell, seen: Seen) -> None:
+    """Compare what came with what is expected."""
     record, case = seen
     assert case.testable, case.note
     assert case.outcome is cell.outcome, record
