@@ -13,7 +13,7 @@ from dbdoctor.model.target import Product, Target
 from dbdoctor.model.trial import PoolPlan, Scale
 from dbdoctor.trials import measures
 from dbdoctor.trials.engine_code import Name, engine_lines
-from dbdoctor.trials.measures_odbc import DRIVER_KEEPALIVE
+from dbdoctor.trials.measures_odbc import DRIVER_KEEPALIVE, FREETDS_KEEPALIVE, as_keywords
 from dbdoctor.trials.measures_postgresql import as_arguments, told_keepalive
 from dbdoctor.trials.scaling import (
     Keepalive,
@@ -177,15 +177,14 @@ def _options(options: str, scale: Scale, real: dict[str, str], notes: list[str])
 def _odbc(target: Target, known: Mapping[str, str], scale: Scale, notes: list[str]) -> Arguments:
     arguments: dict[str, str | int] = {name: known[name] for name in known if name.startswith("ConnectRetry")}
     if "freetds" in target.parameters.get("Driver", "").lower():
-        notes.append("FreeTDS probes idle connections after about 40 s, which cannot be brought to scale")
-        return arguments, 0.0, {}
-    own = DRIVER_KEEPALIVE._replace(
-        idle=_whole(known.get("KeepAlive"), DRIVER_KEEPALIVE.idle),
-        interval=_whole(known.get("KeepAliveInterval"), DRIVER_KEEPALIVE.interval),
-    )
+        own = FREETDS_KEEPALIVE
+    else:
+        own = DRIVER_KEEPALIVE._replace(
+            idle=_whole(known.get("KeepAlive"), DRIVER_KEEPALIVE.idle),
+            interval=_whole(known.get("KeepAliveInterval"), DRIVER_KEEPALIVE.interval),
+        )
     trial, extra, told = _keepalive(own, scale, notes)
-    arguments.update({"KeepAlive": str(trial.idle), "KeepAliveInterval": str(trial.interval)})
-    return arguments, extra, {"KeepAlive": told["keepalives_idle"]}
+    return {**arguments, **as_keywords(trial)}, extra, {"KeepAlive": told["keepalives_idle"]}
 
 
 def _driver_notes(target: Target) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dbdoctor.model.target import Product
 from dbdoctor.model.trial import Host
-from dbdoctor.trials.measures_odbc import DRIVER_KEEPALIVE, FREETDS_IDLE
+from dbdoctor.trials.measures_odbc import DRIVER_KEEPALIVE, FREETDS_KEEPALIVE
 
 _SETTINGS = Path("/proc/sys/net/ipv4")
 # SQL Server by default: a probe after 30 s, then five a second apart (Microsoft, SQL Protocols blog, March 2006).
@@ -29,8 +29,8 @@ def read_host(
     values = [_number(settings / f"tcp_keepalive_{name}") for name in ("time", "intvl", "probes")]
     idle, interval, probes = values
     if product is Product.SQLSERVER:
-        idle, interval = (FREETDS_IDLE if freetds else DRIVER_KEEPALIVE.idle), DRIVER_KEEPALIVE.interval
-        probes = probes if probes is not None else DRIVER_KEEPALIVE.count
+        own = FREETDS_KEEPALIVE if freetds else DRIVER_KEEPALIVE
+        idle, interval, probes = own.idle, own.interval, own.count if probes is None else probes
         server_keepalive = server_keepalive or _SQLSERVER
     keepalive = None if idle is None or interval is None or probes is None else (idle, interval, probes)
     return Host(retries, keepalive, server_keepalive)

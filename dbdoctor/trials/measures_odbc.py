@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 
-from dbdoctor.model.duration import format_duration
 from dbdoctor.model.trial import Scale
 from dbdoctor.trials.measures import KEEPALIVE, LIMIT, NOTHING, SECOND_POOL, Measure
 from dbdoctor.trials.scaling import Keepalive, keepalive_in_trial, stands_for
 
 DRIVER_KEEPALIVE = Keepalive(30, 1, 9)
 """Microsoft's driver by default: 30 s and 1 s (its documentation, and `ss -o`), and the kernel's count of probes."""
-FREETDS_IDLE = 40
-"""FreeTDS: about 40 s, fixed (`ss -o`)."""
+FREETDS_KEEPALIVE = Keepalive(40, 2, 9)
+"""FreeTDS: built in, for nobody to change (`ss -o`); in a trial the kernel is told the shortened ones."""
 QUERY_TIMEOUT = 2
 """Seconds, in the trial: when no answer comes Microsoft's driver takes 3 times that, FreeTDS twice (measured)."""
 _REAL_QUERY_TIMEOUT = 30
@@ -59,26 +58,18 @@ def driver_manager_pooling(_scale: Scale) -> Measure:
 
 
 def with_driver_defaults(parts: list[Measure], scale: Scale, *, freetds: bool) -> list[Measure]:
-    """The measures over what the driver does by itself, which is to scale as well, or named where it cannot be."""
-    if any("KeepAlive" in part.arguments for part in parts) and not freetds:
+    """The measures over what the driver does by itself, which is to scale as well."""
+    own = FREETDS_KEEPALIVE if freetds else DRIVER_KEEPALIVE
+    trial, note = keepalive_in_trial(own, scale)
+    if any("KeepAlive" in part.arguments for part in parts) or scale.trial == scale.real:
         return parts
-    if freetds:
-        kept = [part for part in parts if "KeepAlive" not in part.arguments]
-        return [_freetds(scale), *kept] if scale.trial != scale.real else kept
-    trial, note = keepalive_in_trial(DRIVER_KEEPALIVE, scale)
-    if trial.idle == DRIVER_KEEPALIVE.idle:
-        return parts
-    told = note or f"{trial.idle} s stands for the driver's own {DRIVER_KEEPALIVE.idle} s"
-    arguments = {"KeepAlive": str(trial.idle), "KeepAliveInterval": str(trial.interval)}
-    return [Measure(NOTHING, arguments=arguments, real={"KeepAlive": told}), *parts]
+    told = note or f"{trial.idle} s stands for the driver's own {own.idle} s"
+    return [Measure(NOTHING, arguments=as_keywords(trial), real={"KeepAlive": told}), *parts]
 
 
-def _freetds(scale: Scale) -> Measure:
-    told = (
-        f"FreeTDS probes after about {FREETDS_IDLE} s, which cannot be brought to scale: where probes count, a path that "
-        f"drops after {format_duration(scale.real)} may be kept alive though the trial's is not"
-    )
-    return Measure(NOTHING, real={"KeepAlive": told} if scale.real > FREETDS_IDLE else {})
+def as_keywords(keepalive: Keepalive) -> dict[str, str | int]:
+    """In ODBC's keywords, which have no count."""
+    return {"KeepAlive": str(keepalive.idle), "KeepAliveInterval": str(keepalive.interval)}
 
 
 def _keepalive(scale: Scale, idle: int) -> Measure:
@@ -86,7 +77,7 @@ def _keepalive(scale: Scale, idle: int) -> Measure:
     trial, note = keepalive_in_trial(real, scale)
     return Measure(
         KEEPALIVE,
-        arguments={"KeepAlive": str(trial.idle), "KeepAliveInterval": str(trial.interval)},
-        real_arguments={"KeepAlive": str(real.idle), "KeepAliveInterval": str(real.interval)},
+        arguments=as_keywords(trial),
+        real_arguments=as_keywords(real),
         real={"KeepAlive": note or stands_for(f"{trial.idle} s", f"{real.idle} s")},
     )

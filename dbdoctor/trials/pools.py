@@ -65,8 +65,10 @@ _POSTGRESQL: tuple[Entry, ...] = (
             measures.recycle_below,
             measures_postgresql.keepalive_below,
             measures_postgresql.user_timeout,
+            measures_postgresql.connect_timeout,
         ),
     ),
+    ("connect-timeout", "a limit on each login", (measures_postgresql.connect_timeout,)),
     ("statement-timeout", "the server ends what takes long", (measures_postgresql.statement_timeout,)),
     ("server-keepalive", "the server probes idle connections", (measures_postgresql.server_keepalive,)),
 )
@@ -120,12 +122,14 @@ DEFAULT: Mapping[Product, tuple[str, ...]] = {
 def pools(product: Product, scale: Scale, *, freetds: bool = False) -> dict[str, PoolPlan]:
     """Every pool of the table by its name, in seconds of the trial; the idle time of a trial is 2 s at least.
 
-    Microsoft's driver keeps connections alive every 30 s unless it is told otherwise, so that in a shortened trial it is
-    told to in proportion; `freetds` has fixed keepalives (about 40 s) and cannot be told: `real` then says so.
+    Microsoft's driver keeps connections alive every 30 s unless it is told otherwise, `freetds` every 40 s whatever it is
+    told; in a shortened trial that is shortened in proportion. With FreeTDS there are no pools with keepalives of their own.
     """
     table = _POSTGRESQL if product is Product.POSTGRESQL else _SQLSERVER
     plans: dict[str, PoolPlan] = {}
     for name, title, makes in (*_COMMON[:4], *table, *_COMMON[4:]):
+        if freetds and name.startswith("keepalive"):
+            continue
         parts = [make(scale) for make in makes]
         if product is Product.SQLSERVER:
             parts = measures_odbc.with_driver_defaults(parts, scale, freetds=freetds)

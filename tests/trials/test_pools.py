@@ -188,8 +188,9 @@ def test_the_drivers_own_keepalive_is_to_scale_on_sql_server() -> None:
     unscaled = pools(Product.SQLSERVER, Scale(350.0, 350.0))["default"]
     assert not unscaled.connect_args
     freetds = pools(Product.SQLSERVER, Scale(4.0, 350.0), freetds=True)
-    assert not freetds["keepalive-below"].connect_args
-    assert "40 s" in freetds["default"].real["KeepAlive"]
+    assert "keepalive-below" not in freetds, "nobody can tell it"
+    assert "own 40 s" in freetds["default"].real["KeepAlive"]
+    assert freetds["recycle-below"].connect_args["KeepAlive"] == "1"
 
 
 def test_code_quotes_what_it_is_given() -> None:
