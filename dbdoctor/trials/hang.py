@@ -25,7 +25,7 @@ _BY_DEFAULT = (780.0, 1800.0)
 _LINUX = Keepalive(7200, 75, 9)
 _WINDOWS_UNANSWERED = 7210.0
 # What acknowledges everything while nothing gets through.
-_ACKNOWLEDGES = frozenset({"black-hole-proxy", "login-stall", "slow-network", "half-closed"})
+_ACKNOWLEDGES = frozenset({"black-hole-proxy", "slow-network", "half-closed"})
 # A query timeout of the ODBC drivers waits for the server's word on its cancellation: twice (FreeTDS), three times (Microsoft).
 _QUERY_TIMEOUTS = (2.0, 3.0)
 
@@ -55,6 +55,8 @@ def hang_bound(plan: PoolPlan, fault: FaultFacts, host: Host) -> Bound:
     if plan.query_timeout is not None and not plan.pool_pre_ping:
         least, most = (factor * plan.query_timeout for factor in _QUERY_TIMEOUTS)
         return Bound(least, most, f"the query timeout of {format_duration(plan.query_timeout)}, two or three times")
+    if fault.code == "login-stall":
+        return _login(plan)
     if fault.code in _ACKNOWLEDGES:
         return Bound(0.0, None, "what is in between acknowledges everything: no setting of TCP ends it")
     if fault.scenario is Scenario.QUERY:
@@ -95,6 +97,14 @@ def ghost_bound(plan: PoolPlan, fault: FaultFacts, host: Host) -> Bound:
     return Bound(
         _WINDOWS_UNANSWERED, float(_LINUX.unanswered), f"{why}: about 2 h by the defaults of Linux and Windows"
     )
+
+
+def _login(plan: PoolPlan) -> Bound:
+    """A login that is accepted and not answered: libpq waits for connect_timeout for each address, or for ever."""
+    limit = float(plan.connect_args.get("connect_timeout", 0))
+    if limit:
+        return Bound(limit, 2 * limit, f"connect_timeout = {limit:.0f} s for each address")
+    return Bound(0.0, None, "without connect_timeout nothing ends a login that is accepted and not answered")
 
 
 def _waiting(plan: PoolPlan, fault: FaultFacts, host: Host) -> Bound:

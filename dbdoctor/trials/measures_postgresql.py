@@ -16,6 +16,8 @@ from dbdoctor.trials.scaling import (
 
 USER_TIMEOUT = 5000
 """tcp_user_timeout in ms, in the trial and for real: how long a request may wait has nothing to do with the path's timeout."""
+CONNECT_TIMEOUT = 5
+"""connect_timeout in seconds, in the trial and for real, for the same reason."""
 _STATEMENT_TIMEOUT = 30.0
 _SLOWEST_INTERVAL = 10
 
@@ -43,6 +45,14 @@ def user_timeout(_scale: Scale) -> Measure:
     arguments = {"tcp_user_timeout": USER_TIMEOUT}
     return Measure(
         LIMIT, arguments=arguments, real_arguments=arguments, real={"tcp_user_timeout": "5 s, the real value"}
+    )
+
+
+def connect_timeout(_scale: Scale) -> Measure:
+    """`connect_timeout`."""
+    arguments = {"connect_timeout": CONNECT_TIMEOUT}
+    return Measure(
+        LIMIT, arguments=arguments, real_arguments=arguments, real={"connect_timeout": "5 s, the real value"}
     )
 
 

@@ -85,7 +85,11 @@ def _cap(pool: PoolPlan, cap: float) -> float:
 
     The kernel sees to tcp_user_timeout when it retransmits, up to twice as late (tcp(7)).
     """
-    return max(cap, 2.5 * float(pool.connect_args.get("tcp_user_timeout", 0)) / 1000)
+    limits = (
+        float(pool.connect_args.get("tcp_user_timeout", 0)) / 1000,
+        float(pool.connect_args.get("connect_timeout", 0)),
+    )
+    return max(cap, *(2.5 * limit for limit in limits))
 
 
 def _idle(pool: PoolPlan, scale: Scale) -> float:

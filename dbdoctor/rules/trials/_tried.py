@@ -39,6 +39,11 @@ class Hit(NamedTuple):
         return self.case.outcome is Outcome.HANGS
 
     @property
+    def is_login(self) -> bool:
+        """Whether what hangs is a login: no connection was lost."""
+        return self.fault.code == "login-stall"
+
+    @property
     def is_idle_timeout(self) -> bool:
         """Whether the fault is one that ends what has been idle for long."""
         return self.fault.scenario is Scenario.IDLE and self.fault.code not in _EVENTS

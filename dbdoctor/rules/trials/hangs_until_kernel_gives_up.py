@@ -41,7 +41,7 @@ def judge(tried: Tried) -> Iterator[Finding]:
     hung = [
         hit
         for hit in tried.hits()
-        if hit.hangs and not (hit.plan.pool_pre_ping and hit.fault.scenario is Scenario.IDLE)
+        if hit.hangs and not hit.is_login and not (hit.plan.pool_pre_ping and hit.fault.scenario is Scenario.IDLE)
     ]
     by_limit: dict[str, list[Hit]] = {}
     for hit in hung:

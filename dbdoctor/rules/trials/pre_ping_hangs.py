@@ -36,7 +36,11 @@ CODES = ("pre-ping-hangs",)
 
 def judge(tried: Tried) -> Iterator[Finding]:
     """Pools that test at checkout, and hang there."""
-    hits = [hit for hit in tried.hits() if hit.plan.pool_pre_ping and hit.hangs and hit.fault.scenario is Scenario.IDLE]
+    hits = [
+        hit
+        for hit in tried.hits()
+        if hit.plan.pool_pre_ping and hit.hangs and not hit.is_login and hit.fault.scenario is Scenario.IDLE
+    ]
     if not hits:
         return
     longest = max((hit.case.would_hang for hit in hits if hit.case.would_hang), key=_end, default=None)
