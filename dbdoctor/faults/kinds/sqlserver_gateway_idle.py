@@ -11,9 +11,10 @@ Why it matters
     code 0x68 (104)`; FreeTDS says `Write to the server failed (20006)`.
 
 What to do
-    `pool_recycle` below 30 minutes (1500 s), or `pool_pre_ping=True` with Microsoft's driver; FreeTDS's error at the
-    test is not one that SQLAlchemy takes for a disconnect, so there only `pool_recycle` helps. From inside Azure the
-    connection policy Redirect does away with the limit.
+    `pool_recycle` below 30 minutes (1500 s). With Microsoft's driver `pool_pre_ping=True` helps, too, but only with
+    `ConnectRetryCount=0` in its connection string: else it recovers the session by itself, into a transaction that is
+    gone, and the test raises error 3971. FreeTDS's error at the test is not one that SQLAlchemy takes for a disconnect.
+    From inside Azure the connection policy Redirect does away with the limit.
 """
 
 from __future__ import annotations
