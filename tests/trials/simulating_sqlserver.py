@@ -24,10 +24,12 @@ _HOST = Host(retries=15, keepalive=(7200, 75, 9))
 
 
 class Simulated:
-    """The records of what was tried, and the cases they amount to, by fault and pool."""
+    """The records of what was tried, and the cases they amount to, by fault and pool; `words` overrule the DSN's."""
 
-    def __init__(self, server: TdsServer, driver: str, trials: Sequence[tuple[str, PoolPlan]], cap: float) -> None:
-        target = parse_dsn(server.dsn(driver), environment={})
+    def __init__(
+        self, server: TdsServer, driver: str, trials: Sequence[tuple[str, PoolPlan]], cap: float, **words: str
+    ) -> None:
+        target = parse_dsn(server.dsn(driver, **words), environment={})
         orders = [TrialOrder(number, fault, IDLE, pool, cap) for number, (fault, pool) in enumerate(trials)]
         order = StageOrder(
             trials=tuple(orders),
