@@ -65,9 +65,10 @@ def keepalive_in_trial(real: Keepalive, scale: Scale) -> tuple[Keepalive, str | 
     idles = [idle for idle in (max(1, math.floor(exact)), math.ceil(exact)) if idle < scale.trial]
     if not idles:
         return Keepalive(1, interval, real.count), _too_short(real, scale)
-    found = [Keepalive(idle, interval, real.count) for idle in idles]
-    early = found_before_use(real, scale.real)
-    return next((one for one in found if early or not found_before_use(one, scale.trial)), found[0]), None
+    late = not found_before_use(real, scale.real)
+    surely_late = max(interval, math.floor((IDLE_FACTOR - 1) * scale.trial / real.count) + 1)
+    found = [Keepalive(idle, step, real.count) for step in (interval, surely_late) for idle in idles]
+    return next((one for one in found if not (late and found_before_use(one, scale.trial))), found[-1]), None
 
 
 def _too_short(real: Keepalive, scale: Scale) -> str:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dbdoctor.model.target import Product
@@ -115,6 +115,7 @@ def test_a_shortened_keepalive_lies_where_the_real_one_does(real: Keepalive, sca
 
 
 @given(keepalives, scales)
+@example(Keepalive(452, 58, 2), Scale(8.0, 2261.0))
 @settings(max_examples=1000)
 def test_a_loss_is_found_on_the_same_side_of_the_next_use(real: Keepalive, scale: Scale) -> None:
     """Also where whole seconds are too coarse: then the application stays away until it is found."""
