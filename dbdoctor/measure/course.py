@@ -221,7 +221,7 @@ class Course:
         for number in range(1, cells):
             yield low + (high - low) * number / cells
         if len(self._deaths) < 2 or cells == 1:
-            yield high
+            yield high + 2 * (self._trip + _ACKNOWLEDGED)  # beyond all doubt: an answer there is a contradiction
 
     def _share_out(self, ages: list[float], now: float | None) -> None:
         """Give the ages, ascending, to the connections that idle for longest without being beyond them."""

@@ -24,6 +24,8 @@ _OTHERS_WITHIN = 1.27
 _RATIOS = (*(1.04 + 0.01 * step for step in range(47)), 1.6, 1.75, 2.0, 2.5, 3.0)
 # Of the width that is wanted, what the plan asks for: a use is late by a moment, never early.
 _CAREFUL = 0.9
+# Nearer than this (seconds) two ages tell the same.
+_NEAR = 0.2
 
 
 class Plan(NamedTuple):
@@ -83,7 +85,7 @@ def _anchors(up_to: float, resolution: float, known: Sequence[float], above: flo
     for value in known:
         half = width(value, resolution) * _CAREFUL / 2
         for age in (value - half, value + half):
-            if age > max(above, last):
+            if age > max(above, last) + _NEAR:
                 last = age
                 yield age
     end = up_to + width(up_to, resolution) * _CAREFUL / 2
