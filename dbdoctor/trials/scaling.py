@@ -24,7 +24,7 @@ class Keepalive(NamedTuple):
 
     idle: int
     interval: int
-    count: int
+    count: int  # type: ignore[assignment]  # tuples have a method of that name
 
     @property
     def unanswered(self) -> int:
