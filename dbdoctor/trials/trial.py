@@ -23,6 +23,11 @@ _FIRST_LOOK = 1.0
 
 TOO_BUSY = "this machine was too busy: the fault came too late to say anything"
 """Why a trial could not be made that is worth another attempt."""
+PAST_US = (
+    "not testable here, because the server sends its clients on to another address, past the faults (Azure SQL Database's "
+    "connection policy Redirect, read-only routing); run with the connection policy Proxy, or against that address"
+)
+"""Why a trial could not be made at all."""
 
 
 class Trial:
@@ -132,6 +137,10 @@ class Trial:
         self._warm = sessions
         self._went_idle = time.monotonic()
         self._opened_before = self.relay.opened
+        if not self.relay.sessions and self.order.pool.pool_class != "NullPool":
+            self._broken = PAST_US
+            self._look_last()
+            return
         self._fault.begin(self.relay)
         self._loop.after(self._idle_for + _FIRST_LOOK, self._look_early)
         self._loop.after(self._idle_for + self.order.cap, self._look_last)

@@ -24,6 +24,7 @@ from tests.servers import odbc
 from tests.servers.certificates import Certificates
 from tests.servers.tds import ACCOUNTS, Account, TdsServer
 from tests.servers.tds import profiles as rights
+from tests.trials.routing import routing_server
 from tests.trials.simulating_sqlserver import Simulated
 
 odbc.load()
@@ -109,6 +110,17 @@ def test_a_session_in_tls_is_tried_with_its_certificate_checked(
     refused = simulated.cases["session-error-40613", "bare"]
     assert not refused.testable
     assert "the session is encrypted" in refused.note
+
+
+# --- another address
+
+
+def test_a_server_that_sends_its_clients_elsewhere_is_not_judged() -> None:
+    with routing_server() as server:
+        simulated = Simulated(server, "microsoft", [("closed", BARE), ("closed", PRE_PING)], 9.0)
+        for case in simulated.cases.values():
+            assert not case.testable
+            assert "past the faults" in case.note
 
 
 # --- rights
