@@ -61,6 +61,7 @@ class Surroundings:
     keepalives count there. `deadline` is the caller's own (a load balancer's, a worker's). `threads` are how many can
     use the pool at once, `per_request` how many connections one request holds at a time. `round_trip` is one to the
     server, `connect` a login. `pooler_mode` is a pooler's: session, transaction, statement. `tcp` is False on a socket.
+    `connect_args` are the driver's arguments that the application gives now.
     """
 
     product: str = "postgresql"
@@ -76,6 +77,7 @@ class Surroundings:
     pooler: str | None = None
     pooler_mode: str | None = None
     tcp: bool = True
+    connect_args: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,8 @@ class Service:
     """One service of a fleet: processes that each hold a pool of their own.
 
     `surge` are the replicas more that a rollout starts, `terminating` those that it has not ended yet. `workers` are
-    processes in a replica, `engines` pools in a process. `size` is the wanted pool of a process with its overflow, when
-    no demand is known; `floor` the least it can do with; `threads` the most that it can use at once.
+    processes in a replica, `engines` pools in a process. `size` is the wanted pool of a process with its overflow
+    (None: as its demand says); `floor` the least it can do with; `threads` the most that it can use at once.
     `curve` is the demand: for 1, 2, 3 ... connections in a process, the seconds of waiting per second of one process.
     """
 

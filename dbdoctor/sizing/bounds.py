@@ -73,7 +73,7 @@ def _server(facts: ServerFacts | None, ours: int, reserve: int) -> Iterator[Ceil
             max(0, limit.limit - others),
             f"{limit.limit} - {others} used by others" if others else f"its limit of {limit.limit}",
         )
-    workers = facts.extra.get("max_workers")
+    workers: Any = facts.extra.get("max_workers")
     if facts.product == "sqlserver" and _counts(workers):
         yield Ceiling(
             "the server's workers",

@@ -29,13 +29,18 @@ Sweeper = Callable[[Sequence[int]], Sweep]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """So many connections in a process, why, and what is known beside."""
+    """So many connections in a process, why, and what is known beside.
+
+    `pool_size` is how many of them should stay open, where there is no trace to tell. `sweeper` replays other sizes.
+    """
 
     size: int
     range: Range | None
     reason: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    pool_size: int | None = None
     sweep: Sweep | None = None
+    sweeper: Sweeper | None = None
     cross_checks: tuple[CrossCheck, ...] = ()
     saturated: str | None = None
     notes: tuple[str, ...] = ()
@@ -78,8 +83,9 @@ def from_trace(
         f"replaying {trace.kept:,} recorded checkouts, {size} is the fewest with which {target.share:.0%} wait at most "
         f"{format_duration(target.wait)}",
         evidence,
-        swept,
-        cross_checks(demand, target, size),
+        sweep=swept,
+        sweeper=sweeper,
+        cross_checks=cross_checks(demand, target, size),
         notes=tuple(_notes(swept, size, target, closed=closed)),
     )
 
@@ -97,24 +103,27 @@ def from_samples(samples: Samples, demand: Demand, target: WaitTarget) -> Choice
         Range(max(1, usual), most + math.ceil(math.sqrt(most)) + 1),
         f"at most {seen} sessions of a process were busy at once in {target.share:.0%} of the samples, and one is added",
         {**_figures(demand), "samples": len(every), "busy_at_share": seen, "busy_at_95": usual, "busy_most": most},
+        pool_size=max(1, usual),
     )
 
 
 def from_stated(stated: Stated, demand: Demand, target: WaitTarget) -> Choice:
-    """By Erlang C at the stated rate of the busiest second; the range is from no bursts to bursts of three times the rate."""
+    """By Erlang C: pool_size for the stated rate, and with the overflow for the busiest second (three times, if not stated)."""
     factor = forms.variability(stated.arrival_cv, stated.use_cv)
 
     def size_at(burst: float) -> int:
         return forms.smallest_size(stated.load * burst, stated.use, target.share, target.wait, factor)
 
-    burst = stated.burst or 1.0
-    size, least, most = size_at(burst), size_at(1.0), size_at(max(burst, _BURST))
+    burst = stated.burst or _BURST
+    least, most = size_at(1.0), size_at(burst)
+    assumed = "" if stated.burst else ", which is a guess"
     return Choice(
-        size,
-        Range(least, most),
+        most,
+        Range(least, size_at(max(burst, _BURST))),
         f"{stated.rate:g} checkouts a second of {format_duration(stated.use)} keep {stated.load:.1f} connections in use on "
-        f"average, and Erlang C asks for {size} {'in the busiest second' if burst > 1 else 'if arrivals are independent'}",
+        f"average: Erlang C asks for {least}, and for {most} in a second with {burst:g} times the rate{assumed}",
         {**_figures(demand), **_target(target), "burst": burst, "variability": factor, "formula": "Erlang C"},
+        pool_size=least,
     )
 
 
@@ -124,10 +133,9 @@ def from_nothing(around: Surroundings) -> Choice:
     if around.threads:
         size = max(1, around.threads)
         reason = f"a rule of thumb: one connection for each of the {size} threads that can use the pool"
-        return Choice(size, Range(max(1, size // 4), size), reason, {"threads": size})
-    return Choice(
-        10, Range(least, most), f"a rule of thumb: {least} to {most} suit most applications", {"rule_of_thumb": 10}
-    )
+        return Choice(size, Range(max(1, size // 4), size), reason, {"threads": size}, pool_size=size)
+    reason = f"a rule of thumb: {least} to {most} suit most applications"
+    return Choice(10, Range(least, most), reason, {"rule_of_thumb": [least, most]}, pool_size=least)
 
 
 def cross_checks(demand: Demand, target: WaitTarget, size: int) -> tuple[CrossCheck, ...]:

@@ -34,8 +34,8 @@ def budget(services: Sequence[Service], bounds: Bounds) -> Budget:
 
 
 def wish(service: Service) -> int:
-    """What a process of this service would have without a limit: until nobody waits, its stated size, or its floor."""
-    if service.curve:
+    """What a process of this service would have without a limit: its size, or until nobody waits, or its floor."""
+    if service.size is None and service.curve:
         size = next((size for size, wait in enumerate(service.curve, 1) if wait <= _MATTERS), len(service.curve))
     else:
         size = service.size or service.floor
