@@ -16,7 +16,7 @@ def judge(examination: Examination) -> Examination:
     """The examination with the rules' findings and skipped rules added."""
     target = examination.target
     here = [] if _driver_missing(examination) else _of_this_machine(target)
-    findings = [*written_wrong(target, here), *examination.findings]
+    findings = [*_written_wrong(target, here), *examination.findings]
     if examination.facts is None:
         return replace(examination, findings=tuple(findings))
     from dbdoctor.rules import judge_all
@@ -33,7 +33,12 @@ def with_own_fault(examination: Examination, error: Exception) -> Examination:
     return replace(examination, findings=(*examination.findings, find(failure)))
 
 
-def written_wrong(target: Target, of_this_machine: Sequence[TargetWarning] = ()) -> list[Finding]:
+def of_application(target: Target) -> list[Finding]:
+    """What is wrong with the application's way to a server that can be reached: its string, and the ODBC set-up here."""
+    return _written_wrong(target, _of_this_machine(target))
+
+
+def _written_wrong(target: Target, of_this_machine: Sequence[TargetWarning] = ()) -> list[Finding]:
     """A finding for each thing in the DSN or the connect_args that does not do what it says, and what the machine adds."""
     warnings = [*target.warnings, *of_this_machine]
     if not warnings:

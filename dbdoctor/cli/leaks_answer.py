@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbdoctor.cli import options
 from dbdoctor.cli.leaks_options import LeaksOptions
 from dbdoctor.errors import ExitCode
 from dbdoctor.history import History
+from dbdoctor.model.finding import Finding
 from dbdoctor.model.leaks import LeaksReport, WatchOptions
 from dbdoctor.model.target import Target
 from dbdoctor.watch.loop import Turn
@@ -37,12 +38,23 @@ class Manner(NamedTuple):
 
 
 class Judged:
-    """What was seen, as a history that can be judged at any time."""
+    """What was seen, as a history that can be judged at any time.
 
-    def __init__(self, target: Target, watch_options: WatchOptions) -> None:
+    `of_application` gives what is wrong with the application's way to the server (its string); asked once, when the first
+    report is made.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        watch_options: WatchOptions,
+        of_application: Callable[[Target], Sequence[Finding]] | None = None,
+    ) -> None:
         self.target = target
         self.history = History(watch_options)
         self.facts: ServerFacts | None = None
+        self._of_application = of_application
+        self._written_wrong: tuple[Finding, ...] | None = None if of_application else ()
 
     def take(self, turn: Turn) -> None:
         """The next turn."""
@@ -57,8 +69,11 @@ class Judged:
         from dbdoctor.rules.sessions import judge_leaks
 
         assert self.facts is not None
+        if self._written_wrong is None:
+            self._written_wrong = tuple(self._of_application(self.target)) if self._of_application else ()
         report = judge_leaks(self.history, self.target, self.facts, with_sessions=with_sessions)
-        return report._replace(notes=(*report.notes, *notes)) if notes else report
+        findings = sorted([*report.findings, *self._written_wrong], key=lambda finding: finding.severity.rank)
+        return report._replace(findings=tuple(findings), notes=(*report.notes, *notes))
 
 
 class Answer:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbdoctor.cli.judge import of_application
 from dbdoctor.cli.leaks_answer import Answer, Judged, Manner
 from dbdoctor.cli.leaks_lookout import Lookout
 from dbdoctor.cli.leaks_options import LeaksOptions
@@ -81,7 +82,7 @@ class LiveRun:
         self._manner = manner
         self._login_timeout = login_timeout
         self._watch_options = asked.watch_options(target)
-        self._judged = Judged(target, self._watch_options)
+        self._judged = Judged(target, self._watch_options, of_application)
         self._answer = Answer(asked, manner)
         self._last: LeaksReport | None = None
         self._recorder: Recorder | None = None

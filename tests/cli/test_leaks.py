@@ -67,6 +67,13 @@ def test_a_short_watch_finds_a_leak(postgres: PostgresServer) -> None:
     assert result.left_behind == ()
 
 
+def test_what_the_applications_string_does_wrong_is_found_beside(postgres: PostgresServer) -> None:
+    url = postgres.dsn().replace("postgresql://", "postgresql+psycopg2://", 1)
+    result = leaks(f"{url}{'&' if '?' in url else '?'}timeout=5", "--for", "0")
+    assert "[unknown-driver-option]" in result.stdout
+    assert "connect_timeout" in result.stdout
+
+
 def test_it_watches_ten_seconds_by_itself(postgres: PostgresServer) -> None:
     exit_code, report = leaks_json(postgres.dsn())
     assert exit_code == 0

@@ -68,6 +68,17 @@ def test_the_report(driver: str, start_tds: Start) -> None:
     assert verdicts == {"writer": "leak", "pool": "ok", "waits": "ok"}
 
 
+def test_what_the_applications_string_does_wrong_is_found_beside(driver: str, start_tds: Start) -> None:
+    """As `check` finds it: it may be the bug that is looked for. Nothing of the sessions hangs on it."""
+    dsn = start_tds("2022").dsn(driver) + "Initial Catalog=shop;Connection Timeout=5"
+    result = leaks(dsn, "--for", "0", "--json", "--fail-on", "warning")
+    report = json.loads(result.stdout)
+    assert result.exit_code == 1
+    found = {finding["code"]: finding["severity"] for finding in report["findings"]}
+    assert found == {"odbc-keyword-ignored": "warning", "odbc-login-timeout-ignored": "warning"}
+    assert leaks(dsn, "--for", "0").exit_code == 0
+
+
 def test_a_recording_says_the_same(driver: str, start_tds: Start, tmp_path: Path) -> None:
     server = start_tds("2022")
     _people(server)
