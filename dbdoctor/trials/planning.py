@@ -12,16 +12,14 @@ from dbdoctor.model.target import Product
 from dbdoctor.model.trial import FaultFacts, PoolPlan, Scale
 from dbdoctor.trials.orders import TrialOrder
 
-# A trial's own time beside idling: to fill the pool, to use it again, to look at what is left (seconds; measured 0.2 to 1).
-_BESIDE = 1.0
+# A trial's own time beside idling: to fill the pool, to use it again, to look at what is left (seconds; measured).
+_BESIDE = 0.8
 # So long after a pool that hangs is used again, its sessions are freed (dbdoctor.trials.trial).
-_FREED_AFTER = 1.0
-# Faults last for so long in times of the idle timeout: a restart, a stalled login.
-_MARGIN = 1.5
+_FREED_AFTER = 0.5
 
 
 class Plan(NamedTuple):
-    """What is tried. `quickest` and `longest` are how long it takes when nothing hangs, and when everything does (s)."""
+    """What is tried. `quickest` and `longest` are how long it takes when nothing hangs, and when all that may does (s)."""
 
     trials: tuple[TrialOrder, ...]
     faults: tuple[type[Fault], ...]
@@ -63,15 +61,18 @@ def make_plan(
 ) -> Plan:
     """Every fault with every pool; what may hang first, so that the waiting of one goes on beside the work of others."""
     pairs = [(fault, pool) for fault in faults for pool in pools]
-    pairs.sort(key=lambda pair: (not pair[0].needs_silence, -_idle(pair[1], scale)))
+    pairs.sort(key=lambda pair: (not pair[0].needs_silence, not _may_hang(pair[1], scale)))
     trials = tuple(TrialOrder(number, fault.code, scale.trial, pool, cap) for number, (fault, pool) in enumerate(pairs))
+    hanging = frozenset(
+        number for number, (fault, pool) in enumerate(pairs) if fault.needs_silence and _may_hang(pool, scale)
+    )
     return Plan(
         trials,
         tuple(faults),
         tuple(pools),
         sessions,
-        _lasts(trials, sessions, hangs=0.0),
-        _lasts(trials, sessions, hangs=cap),
+        _lasts(trials, sessions, hanging=frozenset()),
+        _lasts(trials, sessions, hanging=hanging),
     )
 
 
@@ -92,19 +93,21 @@ def _cap(pool: PoolPlan, cap: float) -> float:
     return max(cap, *(2.5 * limit for limit in limits))
 
 
-def _idle(pool: PoolPlan, scale: Scale) -> float:
-    return scale.trial * pool.idle_factor + pool.idle_extra
+def _may_hang(pool: PoolPlan, scale: Scale) -> bool:
+    """Whether nothing of the pool's keeps it from using a connection that was dropped in silence, or limits the wait."""
+    replaced = 0 <= pool.pool_recycle < scale.trial or pool.pool_class == "NullPool"
+    return not replaced and "tcp_user_timeout" not in pool.connect_args
 
 
-def _lasts(trials: Sequence[TrialOrder], sessions: int, *, hangs: float) -> float:
+def _lasts(trials: Sequence[TrialOrder], sessions: int, *, hanging: frozenset[int]) -> float:
     """When the last of them ends, if each session is given to the next trial as soon as it is free."""
     free = [0.0] * max(sessions, *(trial.pool.threads for trial in trials), 1)
     end = 0.0
     for trial in trials:
         began = max(heapq.heappop(free) for _ in range(trial.pool.threads))
-        idle = trial.idle * trial.pool.idle_factor + trial.pool.idle_extra
-        freed = began + max(idle, _MARGIN * trial.idle if not hangs else idle) + _BESIDE
+        used = began + trial.idle * trial.pool.idle_factor + trial.pool.idle_extra
+        hangs = trial.number in hanging
         for _ in range(trial.pool.threads):
-            heapq.heappush(free, freed + (_FREED_AFTER if hangs else 0.0))
-        end = max(end, freed + hangs)
+            heapq.heappush(free, used + _BESIDE + (_FREED_AFTER if hangs else 0.0))
+        end = max(end, used + _BESIDE + (trial.cap if hangs else 0.0))
     return end

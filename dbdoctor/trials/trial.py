@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dbdoctor.faults.loop import READ, Loop
-from dbdoctor.faults.relay import Relay
+from dbdoctor.faults.relay import LOOPBACK, Relay
 from dbdoctor.model.trial import Ghost, Record, Request
 from dbdoctor.trials.dialer import Dial
 from dbdoctor.trials.orders import Lines, StageOrder, TrialOrder, request_from_json
@@ -19,7 +19,7 @@ from dbdoctor.trials.orders import Lines, StageOrder, TrialOrder, request_from_j
 # How long an application may take, beyond the login timeout, until its pool is full (seconds).
 _WARM_UP = 10.0
 # So long after the pool is used again the server's sessions are looked at, and those of dropped flows freed (seconds).
-_FIRST_LOOK = 1.0
+_FIRST_LOOK = 0.5
 
 TOO_BUSY = "this machine was too busy: the fault came too late to say anything"
 """Why a trial could not be made that is worth another attempt."""
@@ -56,6 +56,7 @@ class Trial:
         self._fault = all_faults()[order.fault](order.idle)
         self._idle_for = order.idle * order.pool.idle_factor + order.pool.idle_extra
         self.relay = Relay(loop, self._fault, dial, terminate=lambda: terminate(self), quiet_for=self._idle_for)
+        self._where = whole.where
         self._requests: dict[tuple[str, int], Request] = {}
         self._warm: tuple[int, ...] | None = None
         self._held: tuple[int, ...] | None = None
@@ -127,7 +128,7 @@ class Trial:
         elif event in ("start", "end"):
             self._request(told)
         elif event == "broken":
-            self._broken = told["why"]
+            self._broken = self._of_the_server(told["why"])
             self._look_last()
         elif event == "done":
             self._held = tuple(told["held"])
@@ -151,7 +152,17 @@ class Trial:
             self._requests[key] = Request(key[1], told["began"], None)
             return
         values = {name: told[name] for name in ("round", "began", "seconds", "session", "error")}
+        if values["error"]:
+            values["error"]["message"] = self._of_the_server(values["error"]["message"])
         self._requests[key] = request_from_json(values)
+
+    def _of_the_server(self, text: str) -> str:
+        """The driver's words with the server's own place, where the application saw the relay's."""
+        if isinstance(self._where.address, str):
+            return text
+        host, port = self._where.address
+        text = text.replace(f"({LOOPBACK}), port {self.relay.port} ", f"({host}), port {port} ")
+        return text.replace(f", port {self.relay.port} ", f", port {port} ")
 
     def _check_warm(self) -> None:
         if self._warm is None and not self._finishing:
