@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_every_device_has_its_source_and_how_sure_it_is() -> None:
     for device in devices():
         assert device.mark in MARKS
         assert device.drop in {drop.value for drop in Drop}
-        assert datetime.date.fromisoformat(device.date)
+        assert dt.date.fromisoformat(device.date)
         assert device.source or device.mark == "unverified"
         assert (device.least_seconds or 0) <= device.seconds <= (device.most_seconds or device.seconds)
         assert find_device(device.slug) is device
