@@ -12,6 +12,7 @@ from dbdoctor.faults.flow import Flow
 from dbdoctor.faults.loop import READ, Loop
 from dbdoctor.faults.silence import silence, unsilence
 
+LOOPBACK = "127.0.0.1"
 # How often flows are looked at for silence and keepalives (seconds): the precision of an idle timeout.
 _GLANCE = 0.025
 _BACKLOG = 64
@@ -145,7 +146,7 @@ def _bound(port: int) -> socket.socket:
     try:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        end.bind(("127.0.0.1", port))
+        end.bind((LOOPBACK, port))
     except BaseException:
         end.close()
         raise

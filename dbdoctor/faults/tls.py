@@ -116,11 +116,11 @@ class EndsTls(Fault):
 
     @classmethod
     def unable(cls, around: Surroundings) -> str | None:
-        """Where the far half would take encryption from a session that had it, over a network."""
-        if around.encrypted and not around.near:
+        """Where the far half would take encryption from a session that asked for it, or that had it over a network."""
+        if around.insists_on_tls or (around.encrypted and not around.near):
             return (
-                "not testable here, because the relay would have to talk to the server without TLS over the network; "
-                "run with a server on this machine, for example the target `demo`"
+                "not testable here, because the relay would have to talk to the server without TLS; "
+                "run with a server that may be used without TLS, for example the target `demo`"
             )
         return super().unable(around)
 

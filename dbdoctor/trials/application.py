@@ -64,7 +64,8 @@ class Application:
         try:
             connection = self._warm_up()
         except Exception as error:  # noqa: BLE001 - whatever the driver raises
-            self._tell({"event": "broken", "why": f"{type(error).__name__}: {_first_line(error)}"})
+            why = f"the application's pool could not be filled: {describe(error, 'checkout').message}"
+            self._tell({"event": "broken", "why": why})
             self._all_warm.abort()
             return
         try:

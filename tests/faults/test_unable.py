@@ -34,7 +34,8 @@ def test_on_a_server_on_this_machine_without_tls_every_fault_can_be_tried(code: 
         ("failover-read-only", NEAR._replace(insists_on_tls=True), "the login is encrypted"),
         ("failover-read-only", NEAR._replace(encrypted=True), "the login is encrypted"),
         ("failover-read-only", NEAR._replace(pooler="PgBouncer"), "PgBouncer sits between"),
-        ("tls-close", NEAR._replace(encrypted=True, near=False), "without TLS over the network"),
+        ("tls-close", NEAR._replace(encrypted=True, near=False), "talk to the server without TLS"),
+        ("tls-close-notify", NEAR._replace(insists_on_tls=True), "talk to the server without TLS"),
         ("tls-close-notify", Surroundings(Product.SQLSERVER), "it is no fault of mssql"),
     ],
 )

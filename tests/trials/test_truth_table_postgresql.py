@@ -194,6 +194,9 @@ class Seen(NamedTuple):
     case: Case
 
 
+Cells = dict[tuple[str, str], Seen]
+
+
 def _orders(cells: list[Cell]) -> list[TrialOrder]:
     return [TrialOrder(number, cell.fault, IDLE, POOLS[cell.pool], CAP) for number, cell in enumerate(cells)]
 
@@ -208,12 +211,12 @@ def _seen(dsn: str, cells: list[Cell]) -> dict[tuple[str, str], Seen]:
 
 
 @pytest.fixture(scope="module")
-def both(postgres_tls: PostgresServer) -> Iterator[tuple[dict[tuple[str, str], Seen], dict[tuple[str, str], Seen]]]:
-    """The cells without TLS on the server's side, and those with it; run at the same time."""
+def both(postgres_tls: PostgresServer) -> Iterator[tuple[Cells, Cells, int]]:
+    """The cells without TLS on the server's side, and its port, and those with TLS; run at the same time."""
     with PostgresServer("embedded", settings={"max_connections": 100}) as postgres, ThreadPoolExecutor(2) as pool:
         plain = pool.submit(_seen, postgres.dsn(), PLAIN)
         tls = pool.submit(_seen, postgres_tls.dsn(sslmode="require"), C_SERVER)
-        yield plain.result(), tls.result()
+        yield plain.result(), tls.result(), postgres.port
 
 
 def _name(cell: Cell) -> str:
@@ -236,6 +239,11 @@ def test_five_dead_connections_each_cost_their_thread_the_whole_limit_when_used_
     assert len(first) == 5
     assert all(AFTER_USER_TIMEOUT[0] < request.seconds < CAP for request in first), record
     assert case.reconnects == 5
+
+
+def test_the_drivers_words_name_the_server_and_not_the_relay(both):
+    record, _ = both[0]["server-restart", "pre-ping"]
+    assert f'connection to server at "127.0.0.1", port {both[2]} failed: {REFUSED}' == record.requests[0].error.message
 
 
 def test_a_ping_that_hangs_has_no_error_and_no_end(both):
