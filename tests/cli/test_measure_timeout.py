@@ -133,7 +133,7 @@ def test_a_restart_of_the_server_is_no_idle_timeout(start_postgres: Callable[...
 
     def restart(running: Any) -> None:
         running.wait_for("measuring")
-        wait_until(lambda: sessions(server) >= 6, "the connections")
+        wait_until(lambda: sessions(server) >= 4, "the connections")
         server.restart()
 
     result = measure(server.dsn(), "--up-to", "3s", "--connections", "6", "--json", after_start=restart)
@@ -145,7 +145,7 @@ def test_a_restart_of_the_server_is_no_idle_timeout(start_postgres: Callable[...
 def test_a_process_that_stood_still_says_so(postgres: PostgresServer) -> None:
     def stop(running: Any) -> None:
         running.wait_for("measuring")
-        wait_until(lambda: sessions(postgres) >= 6, "the connections")
+        wait_until(lambda: sessions(postgres) >= 3, "the connections")
         running.send_signal(signal.SIGSTOP)
         threading.Event().wait(3.5)  # what is tried is that time passes
         running.send_signal(signal.SIGCONT)
