@@ -92,7 +92,8 @@ def ghost_bound(plan: PoolPlan, fault: FaultFacts, host: Host) -> Bound:
     values = [own.get(name, value) for name, value in zip(Keepalive._fields, known, strict=True)]
     if values[0]:
         found = Keepalive(*(value or default for value, default in zip(values, _LINUX, strict=True)))
-        return Bound(float(found.unanswered), float(found.unanswered), _words(found))
+        words = f"shortened for the trial: {_words(found)}" if own else _words(found)
+        return Bound(float(found.unanswered), float(found.unanswered), words)
     why = "the server's operating system decides" if host.server_keepalive else "the server's keepalive is not known"
     return Bound(
         _WINDOWS_UNANSWERED, float(_LINUX.unanswered), f"{why}: about 2 h by the defaults of Linux and Windows"

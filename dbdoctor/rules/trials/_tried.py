@@ -123,6 +123,8 @@ class Tried(NamedTuple):
         if self.target.product is Product.SQLSERVER:
             arguments = [f'"KeepAlive": "{min(30, self.keepalive)}"', '"KeepAliveInterval": "1"']
         else:
-            arguments = [f'"keepalives_idle": {self.keepalive}', '"keepalives_interval": 10', '"keepalives_count": 3']
+            interval = max(1, min(10, int(self.report.scale.real / 20)))
+            values = {"idle": self.keepalive, "interval": interval, "count": 3}
+            arguments = [f'"keepalives_{name}": {value}' for name, value in values.items()]
         inside = "\n".join(f"    {argument}," for argument in arguments)
         return f"create_engine(url, connect_args={{\n{inside}\n}})"

@@ -22,6 +22,7 @@ What to do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from dbdoctor.model.finding import Finding, Severity
@@ -35,6 +36,8 @@ _ANSWERS = frozenset(
 )
 # Read-only, cancelled by a statement timeout, by a lock timeout.
 _STATES = frozenset({"25006", "57014", "55P03"})
+# How a login that failed begins with libpq, and ends with pyodbc.
+_LOGIN = re.compile(r"\Aconnection to server (?:at|on)|\AFATAL: |\(SQLDriverConnect\)")
 _LONGEST = 60
 
 
@@ -64,5 +67,7 @@ def judge(tried: Tried) -> Iterator[Finding]:
 def _missed(hit: Hit) -> bool:
     error = hit.case.error
     if error is None or error.invalidated is not False or hit.fault.code in _ANSWERS:
+        return False
+    if _LOGIN.search(error.message):
         return False
     return error.driver_type is not None and (error.sqlstate or "") not in _STATES

@@ -202,6 +202,15 @@ def test_a_disconnect_that_is_not_recognised() -> None:
         )
     refused = judged([current(TABLE["default"])], [case("server-restart", "current", MANY, error=UNKNOWN)])
     assert "disconnect-not-recognised" not in refused, "a refused login is no lost connection"
+    for words in (
+        'connection to server at "db", port 5432 failed',
+        "FATAL:  sorry",
+        "[08001] refused (SQLDriverConnect)",
+    ):
+        login = UNKNOWN._replace(message=words)
+        assert "disconnect-not-recognised" not in judged(
+            [current(TABLE["default"])], [case("closed", "current", MANY, error=login)]
+        )
 
 
 def test_the_keep_alive_thread() -> None:
