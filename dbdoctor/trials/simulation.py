@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dbdoctor.errors import DbdoctorError
 from dbdoctor.faults.loop import READ, Loop
 from dbdoctor.model.server import ServerFacts
+from dbdoctor.model.secret import redact
 from dbdoctor.model.trial import Record
 from dbdoctor.trials.observer import Observer
 from dbdoctor.trials.orders import Lines, StageOrder, record_from_json, to_json
@@ -121,8 +122,19 @@ class Simulation:
                 self._spared.add(number)
         elif event == "ended":
             self._under_way.discard(number)
-            record = record_from_json(told["record"])
+            record = _redacted(record_from_json(told["record"]))
             self._records[number] = record._replace(broken=_SPARED) if number in self._spared else record
+
+
+def _redacted(record: Record) -> Record:
+    """Without secrets in the driver's words: this process knows them, those of the trials only use them."""
+    requests = tuple(
+        request._replace(error=request.error._replace(message=redact(request.error.message)))
+        if request.error
+        else request
+        for request in record.requests
+    )
+    return record._replace(requests=requests, broken=record.broken and redact(record.broken))
 
 
 def _start(end: socket.socket) -> subprocess.Popen[bytes]:
