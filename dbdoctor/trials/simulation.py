@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbdoctor.errors import DbdoctorError
 from dbdoctor.faults.loop import READ, Loop
-from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.secret import redact
+from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.trial import Record
 from dbdoctor.trials.observer import Observer
 from dbdoctor.trials.orders import Lines, StageOrder, record_from_json, to_json
