@@ -28,7 +28,7 @@ def in_background(order: Order, path: Path) -> int:
             f"{path.name} belongs to a measurement of {state.target}", help="name another FILE for this target"
         )
     if state is not None and state.exit_code is not None and state.exit_code != ExitCode.INTERRUPTED:
-        return _show_answer(state, order)
+        return _show_answer(state, order, path)
     if state is not None and state.runs:
         return _show_progress(state, order)
     return _start(order, path, shown, state)
@@ -94,8 +94,11 @@ def _show_progress(state: State, order: Order) -> int:
     return ExitCode.OK
 
 
-def _show_answer(state: State, order: Order) -> int:
+def _show_answer(state: State, order: Order, path: Path) -> int:
+    """The answer as often as it is asked for; what failed once, so that the same command then begins anew."""
     assert state.exit_code is not None
+    if state.result is None or state.exit_code not in {ExitCode.OK, ExitCode.FINDINGS}:
+        path.unlink(missing_ok=True)
     if state.error is not None:
         from dbdoctor.cli.main import show_error
 

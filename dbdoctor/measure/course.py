@@ -125,6 +125,10 @@ class Course:
         moments += [self._settle_at] if self._settle_at is not None else []
         return min(moments, default=None)
 
+    def make_do_with(self, connections: int) -> None:
+        """There cannot be more than so many at once: it takes longer."""
+        self._plan = self._plan._replace(connections=max(1, connections))
+
     # What happened
 
     def opened(self, number: int, sent: float, at: float) -> None:

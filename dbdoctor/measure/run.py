@@ -25,6 +25,8 @@ _AT_ONCE = 6
 _GLANCE = 0.25
 # So often everything may begin anew, and so long one waits for the server before that, in seconds.
 _MOST_RESTARTS = 8
+# With so many connections a measurement goes on when another cannot be opened.
+_ENOUGH = 2
 _COMES_BACK_WITHIN = 60.0
 # Of what is known to be harmless, after how much TCP probes the connections that are kept alive.
 _KEEPALIVE_SHARE = 0.25
@@ -199,6 +201,11 @@ class Measurement:
 
     def _take_failed(self, number: int, event: Failed) -> None:
         self._waiting.discard(number)
+        there = len(self._course.seats)
+        if number != self._witness and there >= _ENOUGH:
+            self._course.make_do_with(there)
+            self._note(f"no more than {there} connections at once, since another could not be opened ({event.words})")
+            return
         if number == self._witness:
             self._witness = None
         self._begin_anew(f"a connection could not be opened ({event.words})")
@@ -257,6 +264,10 @@ class Measurement:
 
     # Beginning anew
 
+    def _note(self, words: str) -> None:
+        if words not in self._notes:
+            self._notes.append(words)
+
     def _make_course(self) -> tuple[Plan, Course]:
         options = self._options
         plan = make_plan(
@@ -265,8 +276,7 @@ class Measurement:
         return plan, Course(plan, options.resolution, bracket=self._bracket, trip=self._trip)
 
     def _begin_anew(self, why: str) -> None:
-        if not self._notes or self._notes[-1] != why:
-            self._notes.append(why)
+        self._note(why)
         self._seen += 0 if self._course.trouble else self._course.seen
         self._bracket = Bracket(self._course.bracket.at_least, None)
         self._links.close_all()

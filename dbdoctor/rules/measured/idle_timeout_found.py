@@ -18,8 +18,9 @@ What to do
     Where a TCP keepalive counts as traffic (firewalls, NAT, load balancers below the level of the protocol), let the
     driver send one well before the timeout; a proxy or a server that counts statements is not impressed by them:
 
-        create_engine(url, connect_args={"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 3,
-                                         "tcp_user_timeout": 30000})
+        create_engine(url, connect_args={
+            "keepalives_idle": 60, "keepalives_interval": 10,
+            "keepalives_count": 3, "tcp_user_timeout": 30000})
 
     tcp_user_timeout (milliseconds, Linux) bounds what a silent drop can cost.
 """
@@ -71,10 +72,13 @@ def judge(measured: Measured) -> Iterator[Finding]:
 
 def _command(measured: Measured) -> str:
     advice = measured.advice
-    words = [f"pool_recycle={advice.pool_recycle}", "pool_pre_ping=True"]
-    if advice.keepalives_idle and measured.target.product is Product.POSTGRESQL:
-        idle = advice.keepalives_idle
-        interval = max(1, min(10, idle // 3))
-        each = f'"keepalives_idle": {idle}, "keepalives_interval": {interval}, "keepalives_count": 3'
-        words.append(f'connect_args={{{each}, "tcp_user_timeout": 30000}}')
-    return f"create_engine(url, {', '.join(words)})"
+    pool = f"pool_recycle={advice.pool_recycle}, pool_pre_ping=True"
+    idle = advice.keepalives_idle
+    if not idle or measured.target.product is not Product.POSTGRESQL:
+        return f"create_engine(url, {pool})"
+    interval = max(1, min(10, idle // 3))
+    return (
+        f"create_engine(url, {pool}, connect_args={{\n"
+        f'    "keepalives_idle": {idle}, "keepalives_interval": {interval},\n'
+        f'    "keepalives_count": 3, "tcp_user_timeout": 30000}})'
+    )
