@@ -37,14 +37,22 @@ def show_failure(target: Target, error: Exception, lookout: Lookout, manner: Man
         examination = replace(examination, connected=False, findings=(_of(error, target), *examination.findings))
     elif isinstance(error, SourceLostError) and error.finding is not None:
         examination = _with_refusal(examination, error.finding)
+    # What the examination waited is less than what the user has waited by then.
+    beside = (
+        f"the login had no answer for {format_duration(lookout.waited)}; this was found beside it from then on"
+        if lookout.waited is not None and not examination.connected and not lookout.closed
+        else ""
+    )
     if manner.wants_json:
-        answer.print(_report(examination))
+        answer.print(_report(examination, beside))
     else:
         from dbdoctor.render.check_text import result_lines, stage_lines
         from dbdoctor.render.style import Style
 
         style = Style.of(sys.stdout, no_color=manner.no_color)
         print(target.shown)
+        if beside:
+            print(f"  {beside}:")
         for stage in examination.stages:
             for line in stage_lines(stage, style):
                 print(line)
@@ -71,7 +79,7 @@ def _of(error: Exception, target: Target) -> Finding:
     return find(Failure(code, StageName.QUERY, redact(said), values=values), product=target.product)
 
 
-def _report(examination: Examination) -> LeaksReport:
+def _report(examination: Examination, note: str) -> LeaksReport:
     now = time.time()
     return LeaksReport(
         target=examination.target.shown,
@@ -82,4 +90,5 @@ def _report(examination: Examination) -> LeaksReport:
         findings=examination.findings,
         skipped=examination.skipped,
         facts=examination.facts,
+        notes=(note,) if note else (),
     )

@@ -36,6 +36,7 @@ class Lookout:
         self._lock = threading.Lock()
         self._closed = False
         self._examining: Examining | None = None
+        self._waited: float | None = None
         self._timer = threading.Timer(login_timeout * _LONG, self._begin)
         self._timer.daemon = True
         self._timer.start()
@@ -44,6 +45,11 @@ class Lookout:
     def closed(self) -> bool:
         """Whether the login has succeeded: then there is nothing to say about it."""
         return self._closed
+
+    @property
+    def waited(self) -> float | None:
+        """How long the login had taken (seconds) when it was first looked at beside it; None when it failed before."""
+        return self._waited
 
     def close(self) -> None:
         """The login is over: nothing is begun any more, and what was begun ends."""
@@ -90,6 +96,7 @@ class Lookout:
 
         with self._lock:
             if not self._closed and self._examining is None:
+                self._waited = time.monotonic() - self._started
                 self._examining = Examining(self._target, self._left)
 
     def __enter__(self) -> Self:

@@ -29,6 +29,7 @@ from dbdoctor.probe.sqlserver_refusal import hides_the_first, is_words_of_the_wa
 from dbdoctor.probe.staged import StagedProbe, StoppedError
 from dbdoctor.probe.tds.encryption import EncryptionPlan, plan_encryption
 from dbdoctor.probe.tds.negotiate import TdsNegotiation, TdsNegotiator
+from dbdoctor.probe.tds.wire import Encryption
 
 # Kept back from the wait for the driver, to find out for ourselves what it waits for.
 _TIME_FOR_A_SECOND_LOOK = 0.5
@@ -102,7 +103,9 @@ class SqlServerProbe(StagedProbe):
             self.place["server_version"] = ".".join(str(part) for part in negotiation.answer.version)
         failure = negotiation.failure
         if failure is None:
-            self.log.end(ok=True, detail=negotiation.tls or "not offered by the server, not required")
+            unasked = plan.wanted is Encryption.NOT_SUPPORTED
+            why = f"not wanted ({plan.word})" if unasked else "not offered by the server"
+            self.log.end(ok=True, detail=negotiation.tls or f"{why}, not required")
         elif self.session is None or failure.stage is not StageName.TLS or not _driver_decides(failure):
             raise StoppedError(failure)
         else:

@@ -77,7 +77,7 @@ def holds(life: Life) -> str:
 def _described(life: Life) -> str:
     detail = life.explained
     lock = f"{detail.strongest_lock} on {detail.locked or 'a relation'}" if detail and detail.strongest_lock else ""
-    log = f", {detail.log_bytes / 1024:,.0f} kB of log" if detail and detail.log_bytes else ""
+    log = f", {max(1, round(detail.log_bytes / 1024)):,} kB of log" if detail and detail.log_bytes else ""
     return {
         "writes": f"has written{', ' + lock if lock else ''}{log}",
         "locks": f"holds {lock}",
