@@ -143,7 +143,8 @@ def connect_args(now: Situation) -> Because | None:
     if now.around.keepalive_resets_it is False:
         reason += f"; keepalives do not count for {now.around.idle_timeout_of}, pool_recycle does that"
     evidence = {"idle_timeout_seconds": now.idle_timeout, "keepalive_resets_it": now.around.keepalive_resets_it}
-    return Because("connect_args", {**values, **given}, reason, {**evidence, "driver": now.around.driver})
+    wanted = {name: given.get(name, value) for name, value in values.items()}  # nothing else: a password may be there
+    return Because("connect_args", wanted, reason, {**evidence, "driver": now.around.driver})
 
 
 def null_pool(around: Surroundings, current: PoolSettings) -> Because:
