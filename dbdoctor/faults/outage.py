@@ -21,7 +21,7 @@ class Outage(Fault):
 
     def begin(self, relay: Relay) -> None:
         """Set the two moments."""
-        relay.loop.after(self.idle, lambda: self._begin(relay))
+        relay.strike_after(self.idle, lambda: self._begin(relay))
         relay.loop.after(max(self.idle, relay.quiet_for) + max(_LEAST, self.idle * _PART), lambda: self._end(relay))
 
     def strike(self, relay: Relay) -> None:

@@ -63,6 +63,16 @@ class Relay:
         """How many sessions the server may hold for this relay."""
         return sum(flow.has_session for flow in self.flows)
 
+    def strike_after(self, seconds: float, strike: Callable[[], None]) -> None:
+        """Do it so many seconds from now, and notice when it came too late."""
+        due = time.monotonic() + seconds
+
+        def act() -> None:
+            self.late |= time.monotonic() - due >= self.fault.idle * _TOO_LATE
+            strike()
+
+        self.loop.after(seconds, act)
+
     def refuse(self) -> None:
         """Nobody listens any more: who connects is refused."""
         if self._listener is not None:

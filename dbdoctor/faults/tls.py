@@ -10,8 +10,9 @@ import contextlib
 import datetime as dt
 import functools
 import os
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,18 +157,31 @@ class EndsTls(Fault):
 
 @functools.cache
 def context() -> ssl.SSLContext:
-    """A server's, with a certificate of this process's own; its key is in a file of mode 0600 for a moment."""
+    """A server's, with a certificate of this process's own, which OpenSSL reads from a file."""
     import ssl
 
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with _file(_certificate()) as name:
+        made.load_cert_chain(name)
+    return made
+
+
+@contextlib.contextmanager
+def _file(content: bytes) -> Iterator[str]:
+    """The name of a file of ours with this content: in memory where the system has that, so that no end leaves it."""
+    if sys.platform == "linux":
+        with os.fdopen(os.memfd_create("dbdoctor"), "wb") as file:
+            file.write(content)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+        return
     descriptor, name = tempfile.mkstemp(prefix="dbdoctor-", suffix=".pem")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(_certificate())
-        made.load_cert_chain(name)
+            file.write(content)
+        yield name
     finally:
         Path(name).unlink()
-    return made
 
 
 def _certificate() -> bytes:

@@ -120,6 +120,7 @@ class Simulation:
         elif event == "terminate":
             if not self._observer.end(name):
                 self._spared.add(number)
+            lines.send({"number": number, "terminated": True})
         elif event == "ended":
             self._under_way.discard(number)
             record = _redacted(record_from_json(told["record"]))

@@ -89,6 +89,9 @@ class Stage:
                 self._answer(trial, told)
 
     def _answer(self, trial: Trial, told: dict[str, Any]) -> None:
+        if "terminated" in told:
+            trial.terminated()
+            return
         found = told.get("sessions")
         trial.looked(None if found is None else [Ghost(**one) for one in found])
 

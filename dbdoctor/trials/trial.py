@@ -55,7 +55,9 @@ class Trial:
         self._ended = ended
         self._fault = all_faults()[order.fault](order.idle)
         self._idle_for = order.idle * order.pool.idle_factor + order.pool.idle_extra
-        self.relay = Relay(loop, self._fault, dial, terminate=lambda: terminate(self), quiet_for=self._idle_for)
+        self._have_them_ended = terminate
+        self._terminating = False
+        self.relay = Relay(loop, self._fault, dial, terminate=self._terminate, quiet_for=self._idle_for)
         self._where = whole.where
         self._requests: dict[tuple[str, int], Request] = {}
         self._warm: tuple[int, ...] | None = None
@@ -93,12 +95,21 @@ class Trial:
         else:
             self.relay.release_dropped()
 
+    def terminated(self) -> None:
+        """The server has been told to end the sessions."""
+        self._terminating = False
+        self.relay.late |= time.monotonic() > self._went_idle + self._idle_for
+
     def abort(self) -> None:
         """End it, with nothing left behind and nothing told."""
         self._kill()
         self.relay.close()
 
     # Inside
+
+    def _terminate(self) -> None:
+        self._terminating = True
+        self._have_them_ended(self)
 
     def _start(self, whole: StageOrder) -> tuple[Lines, int]:
         ours, theirs = socket.socketpair()
@@ -187,7 +198,7 @@ class Trial:
         connects = self.relay.opened - self._opened_before
         self.relay.close()
         ghosts = None if self._ghosts is None else tuple(self._ghosts[number] for number in sorted(self._ghosts))
-        if self.relay.late:
+        if self.relay.late or self._terminating:
             self._broken = self._broken or TOO_BUSY
         record = Record(
             fault=self.order.fault,

@@ -36,7 +36,7 @@ class SlowNetwork(Fault):
 
     def begin(self, relay: Relay) -> None:
         """Be slow when it is time."""
-        relay.loop.after(self.idle, self._slow_down)
+        relay.strike_after(self.idle, self._slow_down)
 
     def from_client(self, flow: Flow, data: bytes) -> None:
         """Pass it on, late."""

@@ -31,4 +31,4 @@ class Terminated(Fault):
 
     def begin(self, relay: Relay) -> None:
         """Have them ended when it is time."""
-        relay.loop.after(self.idle, relay.terminate)
+        relay.strike_after(self.idle, relay.terminate)
