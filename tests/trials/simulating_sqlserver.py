@@ -27,10 +27,18 @@ class Simulated:
     """The records of what was tried, and the cases they amount to, by fault and pool; `words` overrule the DSN's."""
 
     def __init__(
-        self, server: TdsServer, driver: str, trials: Sequence[tuple[str, PoolPlan]], cap: float, **words: str
+        self,
+        server: TdsServer,
+        driver: str,
+        trials: Sequence[tuple[str, PoolPlan]],
+        cap: float,
+        *,
+        idle: float = IDLE,
+        private: bool = False,
+        **words: str,
     ) -> None:
         target = parse_dsn(server.dsn(driver, **words), environment={})
-        orders = [TrialOrder(number, fault, IDLE, pool, cap) for number, (fault, pool) in enumerate(trials)]
+        orders = [TrialOrder(number, fault, idle, pool, cap) for number, (fault, pool) in enumerate(trials)]
         order = StageOrder(
             trials=tuple(orders),
             product=target.product.value,
@@ -38,7 +46,7 @@ class Simulated:
             where=Where(int(socket.AF_INET), ("127.0.0.1", server.port)),
             prefix=f"dbdoctor-{secrets.token_hex(4)}-",
             sessions=40,
-            private=False,
+            private=private,
             login_timeout=_LOGIN_TIMEOUT,
         )
         with contextlib.closing(SqlServerObserver(target, _LOGIN_TIMEOUT)) as observer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from tests.servers import odbc
 from tests.servers.certificates import Certificates
 from tests.servers.tds import ACCOUNTS, Account, TdsServer
 from tests.servers.tds import profiles as rights
+from tests.servers.waiting import wait_until
 from tests.trials.routing import routing_server
 from tests.trials.simulating_sqlserver import Simulated
 
@@ -103,9 +105,9 @@ def test_a_session_in_tls_is_tried_with_its_certificate_checked(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
     server = start_tds("2022", encryption="required", tls=certificates.server)
-    words = {"Server": f"localhost,{server.port}", "Encrypt": "yes"}
     trials = [("closed", PRE_PING), ("session-error-40613", BARE)]
-    simulated = Simulated(server, "microsoft", trials, 9.0, **words)
+    place = f"localhost,{server.port}"
+    simulated = Simulated(server, "microsoft", trials, 9.0, idle=1.0, Server=place, Encrypt="yes")
     assert simulated.cases["closed", "pre-ping"].outcome is Outcome.SURVIVES
     refused = simulated.cases["session-error-40613", "bare"]
     assert not refused.testable
@@ -123,12 +125,38 @@ def test_a_server_that_sends_its_clients_elsewhere_is_not_judged() -> None:
             assert "past the faults" in case.note
 
 
+# --- a network of our own, and the end of a run
+
+
+@pytest.mark.parametrize("driver", ["microsoft", "freetds"])
+def test_packets_are_lost_in_a_network_of_our_own(driver: str, start_tds: Start) -> None:
+    keepalive = PoolPlan("keepalive", "", connect_args={"KeepAlive": "1", "KeepAliveInterval": "1"})
+    trials = [("silent-drop", BARE), ("silent-drop", keepalive)]
+    simulated = Simulated(start_tds("2022"), driver, trials, 2.0, private=True)
+    assert simulated.cases["silent-drop", "bare"].outcome is Outcome.HANGS
+    assert simulated.cases["silent-drop", "keepalive"].outcome is Outcome.SURVIVES
+
+
+@pytest.mark.parametrize("driver", ["microsoft", "freetds"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_a_run_that_is_ended_leaves_no_session(number: signal.Signals, driver: str, start_tds: Start) -> None:
+    server = start_tds("2022")
+    words = ["simulate-timeout", server.dsn(driver), "--yes", "--drop", "silent-drop,closed", "--workers", "6"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "dbdoctor", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as command:
+        wait_until(lambda: len(server.sessions.live()) > 3, "the sessions of trials", 30.0)
+        command.send_signal(number)
+        command.wait(30)
+    server.sessions.wait_for(0)
+
+
 # --- rights
 
 
 def test_without_the_right_to_see_sessions_nobody_says_what_is_left(start_tds: Start) -> None:
     server = start_tds("2022")
-    simulated = Simulated(server, "microsoft", [("closed", BARE), ("killed", BARE)], 9.0, UID="reader")
+    simulated = Simulated(server, "microsoft", [("closed", BARE), ("killed", BARE)], 9.0, idle=1.0, UID="reader")
     closed = simulated.cases["closed", "bare"]
     assert (closed.outcome, closed.ghosts) == (Outcome.ONE_ERROR, None)
     killed = simulated.cases["killed", "bare"]
@@ -139,7 +167,7 @@ def test_without_the_right_to_see_sessions_nobody_says_what_is_left(start_tds: S
 
 def test_who_sees_sessions_and_may_not_end_them_says_so(start_tds: Start) -> None:
     server = start_tds("2022", accounts={**ACCOUNTS, "looker": SEES_ALL})
-    simulated = Simulated(server, "microsoft", [("killed", BARE)], 9.0, UID="looker")
+    simulated = Simulated(server, "microsoft", [("killed", BARE)], 9.0, idle=1.0, UID="looker")
     assert not simulated.cases["killed", "bare"].testable
 
 
