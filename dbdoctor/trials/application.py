@@ -52,8 +52,6 @@ class Application:
         threads = [threading.Thread(target=self._thread, name=str(number), daemon=True) for number in range(count)]
         for thread in threads:
             thread.start()
-        if self._plan.ping_every is not None:
-            threading.Thread(target=self._ping, args=(self._plan.ping_every,), daemon=True).start()
         for thread in threads:
             thread.join()
         self._tell({"event": "done", "held": sorted(set(self._held))})
@@ -104,6 +102,8 @@ class Application:
 
     def _now_idle(self) -> None:
         self._began = time.monotonic()
+        if self._plan.ping_every is not None:
+            threading.Thread(target=self._ping, args=(self._plan.ping_every,), daemon=True).start()
         self._tell({"event": "warm", "sessions": sorted(self._warm)})
 
     def _request(self, round_number: int, connection: Connection | None) -> bool:

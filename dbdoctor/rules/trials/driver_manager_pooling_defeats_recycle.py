@@ -22,18 +22,18 @@ from collections.abc import Iterator
 
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.finding import Finding, Severity
-from dbdoctor.rules.trials._tried import Tried
+from dbdoctor.model.trial import Outcome
+from dbdoctor.rules.trials._tried import Hit, Tried
 
 CODES = ("driver-manager-pooling-defeats-recycle",)
 
 
 def judge(tried: Tried) -> Iterator[Finding]:
     """Pools that replace their connections in time, above one that does not, and fail."""
-    limit = tried.report.scale.trial
     hits = [
         hit
         for hit in tried.hits()
-        if hit.plan.driver_manager_pooling and 0 <= hit.plan.pool_recycle < limit and hit.fails and hit.is_idle_timeout
+        if hit.plan.driver_manager_pooling and hit.fails and hit.is_idle_timeout and _should_survive(hit, tried)
     ]
     if not hits:
         return
@@ -48,3 +48,11 @@ def judge(tried: Tried) -> Iterator[Finding]:
         command="[ODBC]\nPooling=No",
         evidence={"pool_recycle_seconds": hits[0].plan.pool_recycle * tried.report.scale.factor},
     )
+
+
+def _should_survive(hit: Hit, tried: Tried) -> bool:
+    """It recycles in time; and where the same was tried without the second pool, that survived."""
+    alone = tried.report.case(hit.fault.code, "recycle-below")
+    if alone is not None and alone.outcome is not Outcome.SURVIVES:
+        return False
+    return 0 <= hit.plan.pool_recycle < tried.report.scale.trial

@@ -51,8 +51,8 @@ def judge(tried: Tried) -> Iterator[Finding]:
         "query-timeout-discards-pool",
         Severity.WARNING,
         hits,
-        title=f"a query timeout of {format_duration(limit)} came after {format_duration(slowest)}, and the whole pool was "
-        "thrown away",
+        title=f"a query timeout of {format_duration(limit)} came after {format_duration(slowest)} in the trial, and "
+        "the whole pool was thrown away",
         why=f"SQLAlchemy takes HYT00 for a lost connection and discards all connections ({count(reconnects, 'login')} "
         "followed); the driver waits for the cancellation to be acknowledged, two or three times the timeout in all",
         fix="leave the other connections in the pool when a statement took too long",

@@ -111,6 +111,15 @@ def test_a_hang_without_pre_ping() -> None:
     assert "pre-ping-hangs" not in found
 
 
+def test_a_hang_while_the_old_connection_is_closed() -> None:
+    """FreeTDS rolls back before it closes, and waits."""
+    seen = hang("silent-drop", "current")
+    finding = judged([current(ODBC["recycle-below"])], [seen], MSSQL)["hangs-until-kernel-gives-up"]
+    assert "rollback" in finding.why
+    assert "Microsoft's ODBC driver 18" in finding.fix
+    assert finding.command is None
+
+
 def test_waiting_for_a_lost_answer_is_helped_by_keepalives() -> None:
     lost = case("lost-reply", "current", HANG, hang=30.0, would_hang=HOURS)
     found = judged([current(TABLE["pre-ping"])], [lost])
@@ -226,6 +235,9 @@ def test_the_driver_managers_pool() -> None:
     finding = judged([pool], [hang("silent-drop", pool.name)], MSSQL)["driver-manager-pooling-defeats-recycle"]
     assert "4m 40s" in finding.title
     assert finding.command == "[ODBC]\nPooling=No"
+    alone = [hang("silent-drop", "recycle-below"), hang("silent-drop", pool.name)]
+    both = judge_trials(report([pool, ODBC["recycle-below"]], alone), MSSQL)
+    assert finding.code not in {one.code for one in both}, "it hangs without that pool, too"
     assert "driver-manager-pooling-defeats-recycle" not in judged(
         [pool], [case("server-restart", pool.name, MANY)], MSSQL
     )
