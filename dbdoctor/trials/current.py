@@ -82,8 +82,13 @@ def _assumed(settings: PoolSettings) -> Iterator[str]:
 
 
 def without_timing(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """A driver's arguments without those that decide about a pool in a fault: what the table's pools start from."""
-    return {name: value for name, value in arguments.items() if name not in _DECIDES}
+    """`StageOrder.connect` without what decides about a pool in a fault: what the table's pools start from.
+
+    The current pool brings its own along.
+    """
+    found = {name: value for name, value in arguments.items() if name not in _DECIDES}
+    keywords = found.get("keywords")
+    return found if keywords is None else {**found, "keywords": without_timing(keywords)}
 
 
 def _pool(settings: PoolSettings, scale: Scale, notes: list[str]) -> tuple[dict[str, Any], dict[str, object]]:

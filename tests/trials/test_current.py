@@ -157,3 +157,5 @@ def test_sql_servers_keepalive_is_the_drivers_own_unless_stated() -> None:
 def test_the_tables_pools_begin_without_the_users_timing() -> None:
     given_ = {"host": "db", "keepalives_idle": "60", "tcp_user_timeout": "1", "options": "-c a=b", "KeepAlive": "9"}
     assert without_timing(given_) == {"host": "db", "options": "-c a=b"}
+    odbc = {"kind": "microsoft", "keywords": {"UID": "app", "KeepAlive": "9", "ConnectRetryCount": "0"}}
+    assert without_timing(odbc) == {"kind": "microsoft", "keywords": {"UID": "app"}}
