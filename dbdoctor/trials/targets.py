@@ -10,6 +10,7 @@ from dbdoctor.databases.odbc.connection_string import keywords_of
 from dbdoctor.databases.odbc.driver import MICROSOFT, Driver
 from dbdoctor.databases.odbc.find import choose
 from dbdoctor.model.target import Endpoint, Product, Target
+from dbdoctor.probe.deadline import Deadline
 from dbdoctor.probe.login import connection_arguments
 from dbdoctor.probe.resolve import Address
 
@@ -38,6 +39,23 @@ def connect_of(target: Target, addresses: Sequence[Address], driver: Driver | No
         "keywords": _sqlserver(target, chosen, end),
         "login_timeout": max(1, round(float(stated))) if stated else None,
     }
+
+
+def address_of(target: Target, deadline: Deadline) -> Address | None:
+    """The first address of the target that takes connections now, as its driver would find it; None when none does.
+
+    A named instance of SQL Server is looked up first.
+    """
+    from dbdoctor.probe.events import StageLog
+    from dbdoctor.probe.reach import reach
+    from dbdoctor.probe.sqlserver_reach import reach_sqlserver
+
+    find = reach_sqlserver if target.product is Product.SQLSERVER else reach
+    attempts = find(target, deadline, StageLog(lambda _event: None)).attempts
+    for attempt in attempts:
+        if attempt.socket is not None:
+            attempt.socket.close()
+    return attempts[0].address if attempts else None
 
 
 def _postgresql(target: Target, addresses: Sequence[Address]) -> dict[str, Any]:

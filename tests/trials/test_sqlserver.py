@@ -17,14 +17,16 @@ from dbdoctor.databases.odbc.driver import Driver
 from dbdoctor.databases.sqlserver_trials import Ours, end_question, look_question
 from dbdoctor.faults.tds_messages import ClientMessages, error_reply
 from dbdoctor.model.trial import Ghost, Outcome, PoolPlan
+from dbdoctor.probe.deadline import Deadline
 from dbdoctor.probe.tds.wire import packet, read_header
 from dbdoctor.targets.parse import parse_dsn
 from dbdoctor.trials.observer_sqlserver import SqlServerObserver
-from dbdoctor.trials.targets import connect_of
+from dbdoctor.trials.targets import address_of, connect_of
 from tests.servers import odbc
 from tests.servers.certificates import Certificates
-from tests.servers.tds import ACCOUNTS, Account, TdsServer
+from tests.servers.tds import ACCOUNTS, Account, SqlBrowser, TdsServer
 from tests.servers.tds import profiles as rights
+from tests.servers.tds.browser import PORT
 from tests.servers.waiting import wait_until
 from tests.trials.routing import routing_server
 from tests.trials.simulating_sqlserver import Simulated
@@ -95,6 +97,20 @@ def test_a_name_that_is_none_of_ours_is_asked_about_by_nobody(question: Callable
     with pytest.raises(ValueError, match="letters"):
         question("x' OR 1=1 --")
     assert question("dbdoctor-1-00001")
+
+
+@pytest.mark.xdist_group("udp-1434")
+def test_a_named_instance_is_found() -> None:
+    with TdsServer("2022") as server, SqlBrowser({"EXPRESS": server.port}, port=PORT):
+        target = parse_dsn(server.dsn("microsoft", Server="127.0.0.1\\EXPRESS"), environment={})
+        address = address_of(target, Deadline.after(5.0))
+    assert address is not None
+    assert (address.ip, address.endpoint.port, address.sockaddr) == (
+        "127.0.0.1",
+        server.port,
+        ("127.0.0.1", server.port),
+    )
+    assert address_of(target, Deadline.after(0.3)) is None
 
 
 # --- TLS
