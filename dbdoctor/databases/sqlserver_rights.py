@@ -79,7 +79,9 @@ class Rights(NamedTuple):
 
     def is_denial(self, missing: Missing) -> bool:
         """Whether the right that shows other sessions would show this, too."""
-        return missing.help == self.grant()
+        # VIEW SERVER STATE contains VIEW SERVER PERFORMANCE STATE, which a managed instance may name.
+        contained = ["VIEW SERVER PERFORMANCE STATE"] if self.right == "VIEW SERVER STATE" else []
+        return missing.help in {self.grant(right) for right in (self.right, *contained)}
 
     def _remedy(self, error: RefusedError) -> str:
         """By the server's own words where they name a right that fits here."""
