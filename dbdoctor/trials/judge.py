@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from dbdoctor.model.trial import Bound, Case, FaultFacts, Host, Outcome, PoolPlan, Record, Request
 from dbdoctor.trials.hang import ghost_bound, hang_bound
+from dbdoctor.trials.scaling import unscalable
 
 # A request begun so shortly before the trial was cut off says nothing (seconds).
 _BARELY = 2.0
@@ -23,7 +24,7 @@ def judge(record: Record, plan: PoolPlan, fault: FaultFacts, host: Host) -> Case
     served = [one for one in ended if one.error is None]
     refused = [one for one in ended if one.error is not None]
     hung = _hung(record, refused)
-    note = _untested(record, judged=len(ended) + len(hung))
+    note = _untested(record, plan, judged=len(ended) + len(hung))
     if note:
         return Case(record.fault, record.pool, testable=False, note=note)
     began = min(one.began for one in [*ended, *hung])
@@ -69,9 +70,12 @@ def _hung(record: Record, refused: Sequence[Request]) -> list[Request]:
     return [one for one in record.requests if one.seconds is None and _age(record, one) >= patience]
 
 
-def _untested(record: Record, judged: int) -> str:
+def _untested(record: Record, plan: PoolPlan, judged: int) -> str:
     if record.broken:
         return record.broken
+    unscaled = unscalable(plan.real.values())
+    if unscaled:
+        return f"not testable here, because {unscaled}"
     if not judged:
         return "the trial was cut off before the application used its pool again"
     return ""

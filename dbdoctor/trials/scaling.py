@@ -8,6 +8,7 @@ after) is kept by the moment at which it is used.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from dbdoctor.model.duration import format_duration
@@ -17,6 +18,8 @@ IDLE_FACTOR = 1.25
 """The application comes back after so many times the idle timeout, as PoolPlan has it."""
 _AFTER_DEATH = 1.5
 """Seconds after a connection was found dead by keepalives until it is used, so that a busy machine is late in vain."""
+
+_REMEDY = "; run with a longer --idle"
 
 
 class Keepalive(NamedTuple):
@@ -74,8 +77,13 @@ def keepalive_in_trial(real: Keepalive, scale: Scale) -> tuple[Keepalive, str | 
 def _too_short(real: Keepalive, scale: Scale) -> str:
     return (
         f"keepalives after {format_duration(real.idle)} come before the drop after {format_duration(scale.real)}, but in "
-        f"the trial the kernel's shortest, 1 s, is not below {format_duration(scale.trial)}: take a longer idle time"
+        f"the trial the kernel's shortest, 1 s, is not below {format_duration(scale.trial)}{_REMEDY}"
     )
+
+
+def unscalable(told: Iterable[str]) -> str | None:
+    """Of what a plan says its values stand for, that one of them lies on the wrong side; then its trial proves nothing."""
+    return next((text for text in told if text.endswith(_REMEDY)), None)
 
 
 def stands_for(in_trial: object, real: object, *, to_scale: bool = True) -> str:

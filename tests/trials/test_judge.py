@@ -96,6 +96,20 @@ def test_a_broken_trial_is_never_a_verdict() -> None:
     assert (told.fault, told.pool, told.testable, told.note) == ("closed", "lifo", False, "no right to")
 
 
+def test_a_pool_that_is_not_to_scale_has_no_verdict() -> None:
+    """One second is the kernel's shortest keepalive; it does not come before a timeout of one second."""
+    coarse = pools(Product.POSTGRESQL, Scale(1.0, 350.0))
+    for name in ("keepalive-below", "belt-and-braces", "server-keepalive"):
+        case = judge(record(ok(1.3)), coarse[name], SILENT, HOST)
+        assert (case.testable, case.outcome) == (False, None)
+        assert "--idle" in case.note
+    assert judge(record(ok(1.3)), coarse["recycle-below"], SILENT, HOST).testable
+    assert all(
+        judge(record(ok(5.0)), one, SILENT, HOST).testable
+        for one in pools(Product.SQLSERVER, Scale(2.0, 60.0)).values()
+    )
+
+
 requests = st.lists(
     st.builds(
         Request,
