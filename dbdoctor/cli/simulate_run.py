@@ -21,6 +21,7 @@ from dbdoctor.model.duration import format_duration
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.target import Target
 from dbdoctor.model.trial import PoolPlan, SimulationReport
+from dbdoctor.rules._common import count
 from dbdoctor.trials.orders import StageOrder, Where
 from dbdoctor.trials.planning import Plan, choose_faults, choose_pools, facts_of, make_plan
 from dbdoctor.trials.simulation import Progress as Course
@@ -122,8 +123,12 @@ class SimulateRun:
         return min(wanted, room)
 
     def _may_begin(self, plan: Plan) -> bool:
+        what = (
+            f"{count(len(plan.trials), 'trial')} ({count(len(plan.faults), 'fault')}, {count(len(plan.pools), 'pool')}) "
+            f"on {self._target.shown}"
+        )
         lines = [
-            f"{len(plan.trials)} trials ({len(plan.faults)} faults, {len(plan.pools)} pools) on {self._target.shown}",
+            what,
             f"opens at most {plan.sessions} sessions of its own at once and one that observes, and writes nothing",
             f"takes {_from_to(plan.quickest, plan.longest)}",
         ]

@@ -153,7 +153,8 @@ def _cheapest(report: SimulationReport, style: Style) -> Iterator[str]:
         if report.incomplete is None and any(case.testable for case in report.cases):
             yield fill("no pool that was tried survives every fault that was tried", style.width, "  ")
         return
-    yield style.paint(f"the cheapest that survives all of it: {pool.name}", "green", bold=True)
+    all_of_it = "all of it" if all(case.testable for case in report.cases) else "all that could be tried"
+    yield style.paint(f"the cheapest that survives {all_of_it}: {pool.name}", "green", bold=True)
     yield fill(clean(pool.title, 300), style.width, "  ")
     for line in pool.lines:
         yield f"      {style.paint(line, 'green')}"

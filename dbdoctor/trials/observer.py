@@ -32,7 +32,11 @@ class Observer(Protocol):
 
 
 class PostgresqlObserver:
-    """On PostgreSQL; raises SourceLostError when it cannot log in."""
+    """On PostgreSQL; raises SourceLostError when it cannot log in.
+
+    Behind a pooler it looks at nothing and ends nothing: a session of the server that had our name may serve somebody else
+    the next moment, and keep the name.
+    """
 
     def __init__(self, target: Target, login_timeout: float) -> None:
         self._connection = PostgresqlConnection(target)
@@ -43,6 +47,8 @@ class PostgresqlObserver:
 
     def look(self, application_name: str) -> list[Ghost] | None:
         """The sessions of this name that the server has; None when it cannot be told."""
+        if self.facts.pooler is not None:
+            return None
         for again in (True, False):
             try:
                 return read_look(self._connection.ask(look_question(application_name), Deadline.after(_PATIENCE)))
@@ -53,6 +59,8 @@ class PostgresqlObserver:
 
     def end(self, prefix: str) -> bool:
         """End our own sessions whose name begins so; whether that could be asked."""
+        if self.facts.pooler is not None:
+            return False
         for again in (True, False):
             try:
                 self._connection.ask(end_question(prefix), Deadline.after(_PATIENCE))

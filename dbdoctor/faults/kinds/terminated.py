@@ -15,7 +15,7 @@ What to do
 
 from __future__ import annotations
 
-from dbdoctor.faults.fault import Fault
+from dbdoctor.faults.fault import Fault, Surroundings
 from dbdoctor.faults.relay import Relay
 from dbdoctor.model.target import Product
 
@@ -28,6 +28,17 @@ class Terminated(Fault):
     stands_for = "pg_terminate_backend"
     products = (Product.POSTGRESQL,)
     counts_keepalives = False
+    by_idleness = False
+
+    @classmethod
+    def unable(cls, around: Surroundings) -> str | None:
+        """Behind a pooler, where a session of the server is not ours alone."""
+        if around.pooler:
+            return (
+                f"not testable here, because {around.pooler} sits between, whose sessions are not ours alone; "
+                "run with the server's own address"
+            )
+        return super().unable(around)
 
     def begin(self, relay: Relay) -> None:
         """Have them ended when it is time."""
