@@ -56,7 +56,7 @@ ENDS = """
 {ip} link set {client} up && {ip} link set {server} up &&
 echo 1 > /proc/sys/net/ipv4/conf/{server}/route_localnet
 """
-# 198.18.0.0/15 is for tests of network devices (RFC 2544); one firewall takes eight addresses.
+# 198.18.0.0/15 is for tests of network devices (RFC 2544); each firewall has a third number of its own.
 NETWORKS = 256
 
 
