@@ -13,8 +13,9 @@ Why it matters
 What to do
     `pool_recycle` below 30 minutes (1500 s). With Microsoft's driver `pool_pre_ping=True` helps, too, but only with
     `ConnectRetryCount=0` in its connection string: else it recovers the session by itself, into a transaction that is
-    gone, and the test raises error 3971. FreeTDS's error at the test is not one that SQLAlchemy takes for a disconnect.
-    From inside Azure the connection policy Redirect does away with the limit.
+    gone, and the test raises error 3971. FreeTDS's error at the test is not one that SQLAlchemy takes for a disconnect:
+    `dbdoctor explain killed` has the lines that tell it. From inside Azure the connection policy Redirect does away
+    with the limit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An administrator kills the sessions
+r"""An administrator kills the sessions
 
 What it means
     `KILL`, a job that ends sleeping sessions, or ALTER DATABASE ... SET SINGLE_USER WITH ROLLBACK IMMEDIATE ends the
@@ -15,8 +15,17 @@ Why it matters
     raised by the test at checkout, and without a test by every use of that connection.
 
 What to do
-    `pool_pre_ping=True` and `ConnectRetryCount=0` in the connection string of Microsoft's driver hide it between
-    requests. What a request was doing when it happened must be repeated by the application.
+    `pool_pre_ping=True` and, in the connection string of Microsoft's driver, `ConnectRetryCount=0` hide it between
+    requests. With FreeTDS, and where session recovery is to stay, tell SQLAlchemy which errors end a connection, so that
+    the test at checkout replaces it:
+
+        @event.listens_for(engine, "handle_error")
+        def ends_the_connection(context):
+            said = str(context.original_exception)
+            if re.search(r"\(3971\)|\[FreeTDS\].*Unknown error", said):
+                context.is_disconnect = True
+
+    What a request was doing when it happened must be repeated by the application.
 """
 
 from __future__ import annotations
@@ -38,6 +47,7 @@ class Killed(Fault):
     stands_for = "KILL"
     products = (Product.SQLSERVER,)
     counts_keepalives = False
+    by_idleness = False
 
     def __init__(self, idle: float) -> None:
         super().__init__(idle)

@@ -10,11 +10,13 @@ Why it matters
     connection stays in the pool, and a test at checkout raises the error to the application instead of replacing it.
 
 What to do
-    Retry the whole transaction, with a pause, on these error numbers; tell SQLAlchemy that they end a connection:
+    Retry the whole transaction, with a pause, on these error numbers. So that a test at checkout replaces the connection
+    instead of raising them, tell SQLAlchemy that they end it:
 
         @event.listens_for(engine, "handle_error")
-        def ended(context):
-            if re.search(r"\((40613|40197|40501|10928)\)", str(context.original_exception)):
+        def ends_the_connection(context):
+            said = str(context.original_exception)
+            if re.search(r"\((40613|40197|40501|10928)\)", said):
                 context.is_disconnect = True
 """
 
@@ -39,6 +41,7 @@ class SessionError(Outage):
     title = "statements fail for some seconds, the session stays"
     stands_for = "Azure SQL Database during a failover"
     products = (Product.SQLSERVER,)
+    away = False  # it answers on sessions that stay, which is what makes it hard
 
     def __init__(self, idle: float) -> None:
         super().__init__(idle)
