@@ -10,7 +10,7 @@ from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.sizing import Because, Bounds, Budget, Prediction, Recommendation, Surroundings, WaitTarget
 from dbdoctor.sizing import demand as demands
 from dbdoctor.sizing import setting
-from dbdoctor.sizing.barging import WAKE_UP, PoolModel
+from dbdoctor.sizing.barging import WAKE_UP, PoolModel, wake_up_of
 from dbdoctor.sizing.choice import Choice, from_nothing, from_samples, from_stated, from_trace
 from dbdoctor.sizing.limits import Limited, knee_note, limit
 from dbdoctor.sizing.split import CHURN, Split, churn_of, predict, split
@@ -42,14 +42,15 @@ class Wish:
 def recommend(wish: Wish, progress: Callable[[str], None] = lambda _text: None) -> Recommendation:
     """The settings to paste. `progress` is told in words what is being done. Nothing is raised for want of data."""
     demand = _summary(wish)
-    choice = _choice(wish, demand, progress)
+    model = _model(wish)
+    choice = _choice(wish, demand, model, progress)
     if wish.around.pooler_mode in _SHARING_MODES:
         return _behind_pooler(wish, demand, choice)
     limited = limit(choice.size, wish.bounds, wish.fleet, wish.allotted)
     progress("simulating SQLAlchemy's queue")
-    kept = _kept(wish, choice, limited)
-    parted = kept or _parted(wish, choice, limited.size)
-    prediction = _prediction(wish, choice, parted)
+    kept = _kept(wish, choice, limited, model)
+    parted = kept or _parted(wish, choice, limited.size, model)
+    prediction = _prediction(wish, choice, parted, model)
     current = wish.current or PoolSettings()
     now = setting.Situation(parted.pool_size, parted.max_overflow, demand, wish.around, current, prediction)
     because = (*_sizes(choice, limited, parted, kept=kept is not None), *_others(now))
@@ -83,13 +84,11 @@ def _summary(wish: Wish) -> Demand:
     return demands.of_stated(given, wish.fleet) if given is not None else demands.of_nothing(wish.around, wish.fleet)
 
 
-def _choice(wish: Wish, demand: Demand, progress: Callable[[str], None]) -> Choice:
+def _choice(wish: Wish, demand: Demand, model: PoolModel, progress: Callable[[str], None]) -> Choice:
     given = wish.demand
     if isinstance(given, Trace):
-        extra = _extra_ping(wish)
-        return from_trace(
-            given, demand, wish.target, extra_use=extra, handoff=WAKE_UP, seed=wish.seed, progress=progress
-        )
+        costs = {"extra_use": model.ping, "handoff": model.wake_up}
+        return from_trace(given, demand, wish.target, **costs, seed=wish.seed, progress=progress)
     if isinstance(given, Samples):
         return from_samples(given, demand, wish.target)
     return from_stated(given, demand, wish.target) if given is not None else from_nothing(wish.around)
@@ -108,10 +107,11 @@ def _model(wish: Wish) -> PoolModel:
         timeout=30.0 if current.pool_timeout is None else current.pool_timeout,
         connect=_CONNECT if wish.around.connect is None else wish.around.connect,
         ping=_extra_ping(wish),
+        wake_up=wake_up_of(wish.demand.courses) if isinstance(wish.demand, Trace) else WAKE_UP,
     )
 
 
-def _kept(wish: Wish, choice: Choice, limited: Limited) -> Split | None:
+def _kept(wish: Wish, choice: Choice, limited: Limited, model: PoolModel) -> Split | None:
     """The current pool_size and max_overflow, where there is no reason to change them."""
     current = wish.current
     if current is None or not current.pool_size or current.max_overflow is None or current.max_overflow < 0:
@@ -127,18 +127,18 @@ def _kept(wish: Wish, choice: Choice, limited: Limited) -> Split | None:
     if not enough <= now.connections <= most:
         return None
     if isinstance(wish.demand, Trace):
-        now = now._replace(churn=churn_of(wish.demand.courses, now.pool_size, now.connections, _model(wish)))
+        now = now._replace(churn=churn_of(wish.demand.courses, now.pool_size, now.connections, model))
     return now if (now.churn or 0.0) <= _TOLERATED_CHURN else None
 
 
-def _parted(wish: Wish, choice: Choice, size: int) -> Split:
+def _parted(wish: Wish, choice: Choice, size: int, model: PoolModel) -> Split:
     if isinstance(wish.demand, Trace) and choice.sweep is not None:
-        return split(wish.demand.courses, size, _model(wish))
+        return split(wish.demand.courses, size, model)
     pool_size = min(size, choice.pool_size or size)
     return Split(pool_size, size - pool_size)
 
 
-def _prediction(wish: Wish, choice: Choice, parted: Split) -> Prediction | None:
+def _prediction(wish: Wish, choice: Choice, parted: Split, model: PoolModel) -> Prediction | None:
     """None without a trace, and for a saturated database: there nothing predicts."""
     swept = choice.sweep
     if swept is None or choice.sweeper is None or not isinstance(wish.demand, Trace):
@@ -147,7 +147,7 @@ def _prediction(wish: Wish, choice: Choice, parted: Split) -> Prediction | None:
         one = choice.sweeper([parted.connections])
         sizes = tuple(sorted((*swept.sizes, parted.connections)))
         swept = swept._replace(sizes=sizes, windows={**swept.windows, **one.windows})
-    return predict(wish.demand.courses, swept, parted, _model(wish), wish.target.share)
+    return predict(wish.demand.courses, swept, parted, model, wish.target.share)
 
 
 def _sizes(choice: Choice, limited: Limited, parted: Split, *, kept: bool) -> Iterator[Because]:

@@ -14,7 +14,7 @@ from dbdoctor.sizing.replay import Sweep
 
 CHURN = 0.005  # the share of checkouts that may pay for a new connection: below the hundredth that p99 leaves out
 _MOST = 100_000  # checkouts of the busiest parts that are simulated, a quarter of a second each time
-_WAKE_UPS = (0.0, 0.00008, 0.0005)  # seconds: none, as measured, and on a machine that is busy
+_BUSY = 6  # times slower does a waiter wake up on a machine that is busy
 
 
 class Split(NamedTuple):
@@ -72,7 +72,7 @@ def predict(courses: Sequence[Course], swept: Sweep, chosen: Split, model: PoolM
     point = swept.point(chosen.connections)
     parts = busiest(courses, _MOST)
     longest = [point.longest]
-    for wake_up in _WAKE_UPS:
+    for wake_up in (0.0, model.wake_up, _BUSY * model.wake_up):
         warm = model._replace(size=chosen.connections, overflow=0, connect=0.0, wake_up=wake_up)
         longest.append(simulate(parts, warm).waits.longest)
     did = simulate(parts, of(model, chosen.pool_size, chosen.connections))

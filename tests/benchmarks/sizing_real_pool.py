@@ -19,7 +19,7 @@ from sqlalchemy.pool import QueuePool
 
 from dbdoctor.model.demand import Course, Trace
 from dbdoctor.model.sizing import WaitTarget
-from dbdoctor.sizing.barging import PoolModel, simulate_one
+from dbdoctor.sizing.barging import PoolModel, simulate_one, wake_up_of
 from dbdoctor.sizing.choice import from_trace
 from dbdoctor.sizing.closed_forms import smallest_size
 from dbdoctor.sizing.demand import of_trace
@@ -120,14 +120,16 @@ def own(seconds: float) -> None:
     for name, shape, size in (("Poisson", demands.poisson, 10), ("bursts", demands.bursty, 18)):
         done = run(shape(8, seconds), size)
         course = done.course
-        _, waits = simulate_one(course.arrivals, course.uses, PoolModel(size, connect=0.0))
+        wake_up = wake_up_of([course])
+        print(f"own trace, {name}: a waiter takes {1e6 * wake_up:.0f} microseconds to wake up, by the trace")
+        _, waits = simulate_one(course.arrivals, course.uses, PoolModel(size, connect=0.0, wake_up=wake_up))
         beside(f"own trace, {name}, {size}", list(course.waits), waits)
         longest = [
             max(
                 w or 0.0
                 for w in simulate_one(course.arrivals, course.uses, PoolModel(size, connect=0.0, wake_up=wake))[1]
             )
-            for wake in (0.0, 0.00008, 0.0005)
+            for wake in (0.0, wake_up, 6 * wake_up)
         ]
         fair = max(replay(course.arrivals, course.uses, size))
         print(
