@@ -48,6 +48,11 @@ class Fault:
     `code` names it on the command line, `title` says what it is, `stands_for` which devices do this. `counts_keepalives`:
     whether a TCP keepalive probe restarts its idle timer. `needs_silence`: it is only real with packets lost in the
     kernel. `writes`: the application also sends a statement that only a writable server takes, and that changes nothing.
+
+    What the verdicts' words follow from: `acknowledges`: what the application sends is acknowledged though nothing comes
+    of it, so that no setting of TCP ends a wait. `by_idleness`: it strikes because nothing has passed for long, and not at
+    any moment. `away`: for some seconds the server is not there, so that errors come from logins and from one that is well.
+    `stalls_login`: what hangs is a login.
     """
 
     code: ClassVar[str] = ""
@@ -58,6 +63,10 @@ class Fault:
     counts_keepalives: ClassVar[bool] = True
     needs_silence: ClassVar[bool] = False
     writes: ClassVar[bool] = False
+    acknowledges: ClassVar[bool] = False
+    by_idleness: ClassVar[bool] = True
+    away: ClassVar[bool] = False
+    stalls_login: ClassVar[bool] = False
     by_default: ClassVar[bool] = False
 
     def __init__(self, idle: float) -> None:

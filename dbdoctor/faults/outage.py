@@ -14,6 +14,8 @@ class Outage(Fault):
     """`under_way` is whether it has struck and is not over."""
 
     counts_keepalives = False
+    by_idleness = False
+    away = True
 
     def __init__(self, idle: float) -> None:
         super().__init__(idle)

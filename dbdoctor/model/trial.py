@@ -194,6 +194,10 @@ class FaultFacts(NamedTuple):
     stands_for: str
     scenario: Scenario
     counts_keepalives: bool
+    acknowledges: bool = False
+    by_idleness: bool = True
+    away: bool = False
+    stalls_login: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,6 @@ _BY_DEFAULT = (780.0, 1800.0)
 # net.ipv4.tcp_keepalive_time, _intvl, _probes by default (tcp(7)); Windows has 2 h as well, and probes for 10 s (KeepAliveTime).
 _LINUX = Keepalive(7200, 75, 9)
 _WINDOWS_UNANSWERED = 7210.0
-# What acknowledges everything while nothing gets through.
-_ACKNOWLEDGES = frozenset({"black-hole-proxy", "slow-network", "half-closed"})
 # A query timeout of the ODBC drivers waits for the server's word on its cancellation: twice (FreeTDS), three times (Microsoft).
 _QUERY_TIMEOUTS = (2.0, 3.0)
 
@@ -55,9 +53,9 @@ def hang_bound(plan: PoolPlan, fault: FaultFacts, host: Host) -> Bound:
     if plan.query_timeout is not None and not plan.pool_pre_ping:
         least, most = (factor * plan.query_timeout for factor in _QUERY_TIMEOUTS)
         return Bound(least, most, f"the query timeout of {format_duration(plan.query_timeout)}, two or three times")
-    if fault.code == "login-stall":
+    if fault.stalls_login:
         return _login(plan)
-    if fault.code in _ACKNOWLEDGES:
+    if fault.acknowledges:
         return Bound(0.0, None, "what is in between acknowledges everything: no setting of TCP ends it")
     if fault.scenario is Scenario.QUERY:
         return _waiting(plan, fault, host)

@@ -78,7 +78,7 @@ def make_plan(
 
 def facts_of(fault: type[Fault]) -> FaultFacts:
     """A fault in words."""
-    return FaultFacts(fault.code, fault.title, fault.stands_for, fault.scenario, fault.counts_keepalives)
+    return FaultFacts(**{name: getattr(fault, name) for name in FaultFacts._fields})
 
 
 def _cap(pool: PoolPlan, cap: float) -> float:

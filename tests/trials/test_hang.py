@@ -22,7 +22,7 @@ PLAIN = PoolPlan("default", "")
 SILENT = FaultFacts("silent-drop", "", "", Scenario.IDLE, True)
 LOST = FaultFacts("lost-reply", "", "", Scenario.QUERY, True)
 LOST_RESET = FaultFacts("lost-reply-reset", "", "", Scenario.QUERY, True)
-BLACK_HOLE = FaultFacts("black-hole-proxy", "", "", Scenario.IDLE, False)
+BLACK_HOLE = FaultFacts("black-hole-proxy", "", "", Scenario.IDLE, False, acknowledges=True)
 
 
 def test_the_kernels_documentation() -> None:

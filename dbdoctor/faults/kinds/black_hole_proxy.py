@@ -26,6 +26,7 @@ class BlackHoleProxy(Fault):
     title = "acknowledged and not passed on, when idle"
     stands_for = "proxy that hangs or whose backend died"
     counts_keepalives = False
+    acknowledges = True
 
     def on_idle(self, flow: Flow) -> None:
         """Stop passing on."""

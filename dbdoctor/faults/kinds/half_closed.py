@@ -26,6 +26,7 @@ class HalfClosed(Fault):
     title = "closed towards the application alone, when idle"
     stands_for = "proxy that dies half, lost FIN"
     counts_keepalives = False
+    acknowledges = True
 
     def on_idle(self, flow: Flow) -> None:
         """Close one half."""

@@ -24,6 +24,7 @@ class LoginStall(Outage):
     code = "login-stall"
     title = "closed when idle, then logins that stall"
     stands_for = "overloaded server, proxy without a backend"
+    stalls_login = True
 
     def opened(self, flow: Flow) -> None:
         """Connect, or do nothing."""

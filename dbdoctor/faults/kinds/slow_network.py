@@ -29,6 +29,9 @@ class SlowNetwork(Fault):
     code = "slow-network"
     title = "slow network"
     stands_for = "detour, full link, other continent"
+    acknowledges = True
+    by_idleness = False
+    away = True
 
     def __init__(self, idle: float) -> None:
         super().__init__(idle)

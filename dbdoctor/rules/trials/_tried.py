@@ -11,11 +11,6 @@ from dbdoctor.model.trial import Case, FaultFacts, Outcome, PoolPlan, Scenario, 
 from dbdoctor.rules.trials._words import MOST_ROWS, row
 
 CURRENT = "current"
-# Faults that strike an idle pool, and have nothing to do with how long it was idle.
-_EVENTS = frozenset(
-    {"terminated", "killed", "server-restart", "failover", "failover-read-only", "login-stall", "reconnect-refused",
-     "slow-network", "session-error-40613"}
-)  # fmt: skip
 # pool_recycle against the idle timeout, and the client's keepalive: what the table's own pools have.
 _RECYCLE_SHARE = 0.8
 _KEEPALIVE_SHARE = 0.25
@@ -41,12 +36,12 @@ class Hit(NamedTuple):
     @property
     def is_login(self) -> bool:
         """Whether what hangs is a login: no connection was lost."""
-        return self.fault.code == "login-stall"
+        return self.fault.stalls_login
 
     @property
     def is_idle_timeout(self) -> bool:
         """Whether the fault is one that ends what has been idle for long."""
-        return self.fault.scenario is Scenario.IDLE and self.fault.code not in _EVENTS
+        return self.fault.scenario is Scenario.IDLE and self.fault.by_idleness
 
 
 class Tried(NamedTuple):

@@ -30,10 +30,6 @@ from dbdoctor.rules.trials._tried import Hit, Tried
 
 CODES = ("disconnect-not-recognised",)
 
-# Here the error is the server's answer on a connection that is well, or a login's.
-_ANSWERS = frozenset(
-    {"reconnect-refused", "login-stall", "server-restart", "failover", "failover-read-only", "slow-network"}
-)
 # Read-only, cancelled by a statement timeout, by a lock timeout.
 _STATES = frozenset({"25006", "57014", "55P03"})
 # How a login that failed begins with libpq, and ends with pyodbc.
@@ -66,7 +62,7 @@ def judge(tried: Tried) -> Iterator[Finding]:
 
 def _missed(hit: Hit) -> bool:
     error = hit.case.error
-    if error is None or error.invalidated is not False or hit.fault.code in _ANSWERS:
+    if error is None or error.invalidated is not False or hit.fault.away:
         return False
     if _LOGIN.search(error.message):
         return False

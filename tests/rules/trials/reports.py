@@ -13,7 +13,7 @@ SILENT = FaultFacts("silent-drop", "dropped in silence", "firewalls", Scenario.I
 IGNORES = FaultFacts("silent-drop-ignores-keepalive", "the same", "gateways", Scenario.IDLE, False)
 CLOSED = FaultFacts("closed", "closed in order", "HAProxy", Scenario.IDLE, False)
 LOST = FaultFacts("lost-reply", "the answer is lost", "firewalls", Scenario.QUERY, True)
-RESTART = FaultFacts("server-restart", "the server restarts", "", Scenario.IDLE, True)
+RESTART = FaultFacts("server-restart", "the server restarts", "", Scenario.IDLE, True, by_idleness=False, away=True)
 FAULTS = (SILENT, IGNORES, CLOSED, LOST, RESTART)
 TARGET = Target(Product.POSTGRESQL, (Endpoint("db", 5432),), user="app", pool=PoolSettings(processes=4))
 MSSQL = Target(Product.SQLSERVER, (Endpoint("db", 1433),), user="app")
