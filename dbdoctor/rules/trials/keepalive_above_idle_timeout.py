@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.finding import Finding, Severity
 from dbdoctor.model.trial import PoolPlan
-from dbdoctor.rules.trials._tried import Tried
+from dbdoctor.rules.trials._tried import CURRENT, Tried
 
 CODES = ("keepalive-above-idle-timeout",)
 
@@ -43,7 +43,7 @@ def judge(tried: Tried) -> Iterator[Finding]:
     ]
     if not hits:
         return
-    real = _idle(hits[0].plan) * scale.factor
+    real = _real_idle(hits[0].plan, tried)
     hang = any(hit.hangs for hit in hits)
     yield tried.finding(
         "keepalive-above-idle-timeout",
@@ -63,3 +63,11 @@ def _idle(plan: PoolPlan) -> float:
     """The keepalive that the plan itself sets, in seconds of the trial; 0 where it sets none."""
     value = plan.connect_args.get("keepalives_idle", plan.connect_args.get("KeepAlive", 0))
     return float(value)
+
+
+def _real_idle(plan: PoolPlan, tried: Tried) -> float:
+    """In real seconds: as the application states it, or what the trial's whole seconds stand for."""
+    stated = tried.target.parameters.get("keepalives_idle", tried.target.parameters.get("KeepAlive", ""))
+    if plan.name == CURRENT and stated.isdigit() and int(stated):
+        return float(stated)
+    return _idle(plan) * tried.report.scale.factor

@@ -157,6 +157,9 @@ def test_keepalive_above() -> None:
     finding = found["keepalive-above-idle-timeout"]
     assert finding.evidence["faults"] == ["silent-drop"], "where probes do not count, sooner ones would not help"
     assert finding.evidence["keepalive_idle_seconds"] == 700
+    stated = replace(TARGET, parameters={"keepalives_idle": "600"})
+    told = judged([own], [hang("silent-drop", "current")], stated)["keepalive-above-idle-timeout"]
+    assert "after 10m 00s" in told.title, "as it is stated, and not as whole seconds of the trial have it"
     below = judged([current(TABLE["keepalive-below"])], [hang("silent-drop-ignores-keepalive", "current")])
     assert "keepalive-above-idle-timeout" not in below
     odbc = judged([current(ODBC["keepalive-late"])], [hang("silent-drop", "current")], MSSQL)
