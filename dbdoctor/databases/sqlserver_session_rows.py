@@ -50,11 +50,18 @@ class SessionReader:
     def __init__(self) -> None:
         self.known: dict[int, Known] = {}
         self.waiters: tuple[Waiter, ...] = ()
+        self._sees_transactions = True
         # Transactions in which only the driver itself asked something: (id, began, last request), see `explains`.
         self._drivers_own: set[tuple[int, int | None, int | None]] = set()
 
-    def read(self, rows: Sequence[Row], own: int | None, fallback: float) -> tuple[Clock, list[Session]]:
-        """The server's clock, and all sessions but ours; `fallback` is the time when the server does not tell it."""
+    def read(
+        self, rows: Sequence[Row], own: int | None, fallback: float, *, sees_transactions: bool = True
+    ) -> tuple[Clock, list[Session]]:
+        """The server's clock, and all sessions but ours; `fallback` is the time when the server does not tell it.
+
+        Unless it `sees_transactions`, nothing is known of an open one but that it is open.
+        """
+        self._sees_transactions = sees_transactions
         clock = _clock(rows, fallback)
         blocked = _blocked(rows)
         blockers = set(blocked.values())
@@ -115,6 +122,7 @@ class SessionReader:
             holds_back=None,
             process=row.process or None,
             native_state=row.status or None,
+            unsure=not (self._sees_transactions or works) and since is None and bool(row.transactions),
         )
         return Known(raw, session, moments, since, blocks)
 

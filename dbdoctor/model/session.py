@@ -33,6 +33,7 @@ class Session(NamedTuple):
     `transaction_key` is PostgreSQL's virtual transaction, known of hidden sessions too: the same in two samples is
     a transaction that stayed open. `kind` is CLIENT, REPLICATION or OTHER. `process` is what the client said of its own
     process (SQL Server's host_process_id). `native_state` is the product's own word where it differs from `state` ("dormant").
+    `unsure`: IDLE with an open transaction of which the server does not show whether it is the driver's own empty one.
     """
 
     id: int
@@ -54,6 +55,7 @@ class Session(NamedTuple):
     transaction_key: str | None = None
     process: int | None = None
     native_state: str | None = None
+    unsure: bool = False
 
     @property
     def identity(self) -> Identity:

@@ -78,7 +78,8 @@ class SqlServerSource:
         started, deadline = time.monotonic(), Deadline.after(seconds)
         rows = self._rows(deadline)
         skew = (self._facts and self._facts.clock_skew) or 0.0
-        self._clock, found = self._reader.read(rows, self.own, time.time() + skew)
+        seen = sessions.TRANSACTIONS in self._parts.views
+        self._clock, found = self._reader.read(rows, self.own, time.time() + skew, sees_transactions=seen)
         return Snapshot(
             at=self._clock.now,
             sessions=tuple(found),

@@ -74,10 +74,11 @@ def test_every_kind_of_server(profile: str, driver: str, start_tds: Start) -> No
     assert snapshot.at - (session.changed_at or 0) == pytest.approx(90, abs=2)
     if profile == WITHOUT_TRANSACTIONS:
         # Whether it holds anything cannot be known, and that is said.
-        assert session.state == IDLE
+        assert (session.state, session.unsure) == (IDLE, True)
         assert "whether an open transaction has done anything" in [missing.what for missing in snapshot.missing]
         return
     assert snapshot.missing == ()
+    assert not any(one.unsure for one in snapshot.sessions)
     assert (session.state, session.writes) == (IDLE_IN_TRANSACTION, True)
     detail = snapshot.details[writer]
     assert (detail.statement, detail.log_bytes) == ("UPDATE item SET amount=@P1 WHERE name=@P2", 480)

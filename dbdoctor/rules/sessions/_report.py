@@ -69,14 +69,18 @@ def _group_report(group: Group, judged: list[Judged], watched: Watched) -> Group
     history, now = watched.history, watched.now
     ranked = sorted((one for one in judged if one.verdict), key=lambda one: -(one.verdict or Verdict.OK).rank)
     verdict = ranked[0].verdict if ranked else None
+    unsure = sum(1 for life in group.idle if life.session.unsure)
     if verdict is None:
-        verdict = Verdict.UNKNOWN if group.hidden else Verdict.OK
+        verdict = Verdict.UNKNOWN if group.hidden or unsure else Verdict.OK
     spared = {life.spared for life in group.lives}
     series = history.series.get(group.key)
     ages = [age for life in group.in_transaction if (age := life.transaction_age(now)) is not None]
     rested = [life.session.changed_at for life in group.idle if life.session.changed_at is not None]
     processes = {life.process for life in group.lives if life.process is not None}
-    hidden = f"{len(group.hidden)} hidden from this role" if group.hidden else ""
+    unseen = (
+        f"{len(group.hidden)} hidden from this role" if group.hidden else "",
+        f"{unsure} with an open transaction, in which nothing can be seen here" if unsure else "",
+    )
     return GroupReport(
         key=group.key,
         sessions=len(group.lives),
@@ -85,7 +89,7 @@ def _group_report(group: Group, judged: list[Judged], watched: Watched) -> Group
         idle_in_transaction=len(group.in_transaction),
         hidden=len(group.hidden),
         verdict=verdict,
-        reasons=tuple(dict.fromkeys(reason for reason in (*(one.reason for one in ranked), hidden) if reason)),
+        reasons=tuple(dict.fromkeys(reason for reason in (*(one.reason for one in ranked), *unseen) if reason)),
         trend=group.trend,
         counts=series.last(_COUNTS_SHOWN) if series is not None else (),
         opened=group.opened,
@@ -114,7 +118,7 @@ def _session_reports(watched: Watched, judged: list[Judged]) -> list[SessionRepo
 
 def _session_report(life: Life, verdicts: dict[Identity, tuple[Verdict, str]], now: float) -> SessionReport:
     session = life.session
-    own = Verdict.UNKNOWN if session.hidden else Verdict.OK
+    own = Verdict.UNKNOWN if session.hidden or session.unsure else Verdict.OK
     state = "hidden" if session.hidden else f"{session.state} for {format_duration(life.silence(now))}"
     verdict, reason = verdicts.get(session.identity, (own, life.spared or state))
     return SessionReport(
