@@ -142,8 +142,9 @@ ENTRIES = (
     Entry(
         "query-failed",
         "the login on {where} worked, and the first query failed",
-        "the server refuses or cannot run a plain question about itself; its words are in the evidence",
+        "the server cannot run a plain question about itself, or the connection was cut meanwhile; the words are in the evidence",
         "A relative of PostgreSQL may lack one of its views.",
-        "report it with the server's version",
+        "where the words tell of a cut connection, look for what ends sessions: a restart, a failover, a proxy, a person; "
+        "else report it with the server's version",
     ),
 )
