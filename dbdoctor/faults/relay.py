@@ -45,6 +45,7 @@ class Relay:
         self.opened = 0
         # Whether this process was kept from striking in time, so that what was seen through it says nothing.
         self.late = False
+        self._held = False
         self._closed = False
         self._listener: socket.socket | None = None
         # It never listens, and keeps the port for us while nobody else does.
@@ -72,6 +73,17 @@ class Relay:
             strike()
 
         self.loop.after(seconds, act)
+
+    def hold(self) -> None:
+        """No idle time counts for now: on a busy machine an application may take long to fill its pool."""
+        self._held = True
+
+    def go_on(self) -> None:
+        """Undo `hold`: idle times begin now."""
+        self._held = False
+        now = time.monotonic()
+        for flow in self.flows:
+            flow.last_traffic = now
 
     def refuse(self) -> None:
         """Nobody listens any more: who connects is refused."""
@@ -140,7 +152,7 @@ class Relay:
         came = flow.look(now, keepalives_count=self.fault.counts_keepalives)
         if came and flow.struck:
             self.fault.used_after(flow, came)
-        if not flow.struck and now - flow.last_traffic >= self.fault.idle:
+        if not (flow.struck or self._held) and now - flow.last_traffic >= self.fault.idle:
             flow.struck = True
             self.late |= self.is_overdue(flow, now)
             self.fault.on_idle(flow)

@@ -58,6 +58,7 @@ class Trial:
         self._have_them_ended = terminate
         self._terminating = False
         self.relay = Relay(loop, self._fault, dial, terminate=self._terminate, quiet_for=self._idle_for)
+        self.relay.hold()
         self._where = whole.where
         self._requests: dict[tuple[str, int], Request] = {}
         self._warm: tuple[int, ...] | None = None
@@ -153,6 +154,7 @@ class Trial:
             self._broken = PAST_US
             self._look_last()
             return
+        self.relay.go_on()
         self._fault.begin(self.relay)
         self._loop.after(self._idle_for + _FIRST_LOOK, self._look_early)
         self._loop.after(self._idle_for + self.order.cap, self._look_last)
