@@ -19,6 +19,8 @@ from dbdoctor.model.measured import Bracket, Drop
 _CAREFUL = 0.8
 # Between a round trip's end and the client's last acknowledgement, which counts as traffic, too (Linux: 40 ms).
 _ACKNOWLEDGED = 0.045
+# So often the same bracket is tried again; the answer is then wider than it should be.
+_MOST_PASSES = 5
 
 
 class Seat:
@@ -54,7 +56,8 @@ class Death(NamedTuple):
 class Course:
     """What to do next, and what is known. `bracket` is what is known so far, `done` whether that is the answer.
 
-    `trip` is the round trip in seconds. `trouble` is set when everything ended at once: begin anew above the bracket.
+    `trip` is the round trip in seconds. `trouble` is set when connections ended that were younger than others which live:
+    that is no idle timeout, and everything is to begin anew above the bracket.
     """
 
     def __init__(self, plan: Plan, resolution: float, *, bracket: Bracket | None = None, trip: float = 0.0) -> None:
@@ -67,6 +70,9 @@ class Course:
         self._settle_at: float | None = None
         self._pending = self._ages_above(self._low)
         self._refining = False
+        self._strange = 0
+        # The bracket that the last passes began with, and how many of them.
+        self._stuck: tuple[Bracket, int] = (Bracket(), 0)
         self._answer: Bracket | None = None
         self.seats: dict[int, Seat] = {}
         self.drop = Drop.NONE
@@ -98,19 +104,14 @@ class Course:
         """How many connections are to be opened now."""
         if self.done or self.trouble:
             return 0
-        wanted = (
-            len(self._pending) if self._refining else min(self._plan.connections, self._in_hand + len(self._pending))
-        )
-        free = self._plan.connections - len(self.seats)
-        return max(0, min(free, wanted if self._refining else wanted - len(self.seats)))
+        return max(0, min(self._plan.connections - len(self.seats), len(self._pending)))
 
-    def surplus(self, now: float) -> list[int]:
+    def surplus(self) -> list[int]:
         """The connections that can tell nothing any more and stand in the way of new ones."""
-        high = self.bracket.at_most
-        if not self._refining or high is None or len(self._pending) <= self._plan.connections - len(self.seats):
+        short = len(self._pending) - (self._plan.connections - len(self.seats))
+        if self.done or short <= 0:
             return []
-        idle = [seat for seat in self.seats.values() if seat.asked is None and seat.aim is None]
-        return [seat.number for seat in idle if seat.age(now) > high][: len(self._pending)]
+        return [seat.number for seat in self.seats.values() if seat.asked is None and seat.aim is None][:short]
 
     def due(self, now: float) -> list[int]:
         """The connections to be used now, the longest waiting first."""
@@ -153,9 +154,18 @@ class Course:
         """It did not answer, or with its end."""
         seat = self.seats.pop(number)
         assert seat.asked is not None
-        self._deaths.append(Death(seat.asked + self._trip - seat.sent, drop))
-        self._turn(at)
-        self._conclude(at)
+        age = seat.asked + self._trip - seat.sent
+        if age <= self._low:  # others answered at a greater age
+            self._strange += 1
+            self.trouble = self._strange > 1
+            self._pending = sorted({*self._pending, seat.aim or age})
+            return
+        before = self.bracket.at_most
+        self._deaths.append(Death(age, drop))
+        if not self._refining or before is None or age < before:
+            self._turn(at)
+        if not self.done:
+            self._conclude(at)
 
     def ended(self, number: int, at: float, looked: float, drop: Drop, said: str | None = None) -> None:
         """It ended by itself between `looked` and `at`."""
@@ -185,11 +195,6 @@ class Course:
     def _ages_above(self, low: float) -> list[float]:
         return [age for age in self._plan.ages if age > low + 1e-6]
 
-    @property
-    def _in_hand(self) -> int:
-        """How many connections have something to do."""
-        return sum(seat.aim is not None for seat in self.seats.values())
-
     def _give_aim(self, seat: Seat, now: float) -> None:
         """The smallest age that nobody has yet, if it can still be reached."""
         for position, age in enumerate(self._pending):
@@ -213,18 +218,24 @@ class Course:
         high = self.bracket.at_most
         if high is None:
             return
+        bracket = self.bracket
+        self._stuck = (bracket, self._stuck[1] + 1 if self._stuck[0] == bracket else 1)
+        if self._stuck[1] > _MOST_PASSES and len(self._deaths) > 1:
+            self._finish()
+            return
         self._refining = True
         self._share_out(list(self._inside(self._low, high)), now)
 
     def _inside(self, low: float, high: float) -> Iterator[float]:
         """The ages to be tried in the bracket; the last is its upper end again, since one silence may be an accident."""
-        cells = math.ceil((high - low) / (_CAREFUL * width(low, self._resolution)) - 1e-9)
+        top = max(low, high - 2 * self._trip)  # an end's age is known up to two round trips
+        cells = math.ceil((top - low) / (_CAREFUL * width(low, self._resolution)) - 1e-9)
         cells = min(max(2, cells), max(2, self._plan.connections - 1))
         if high - low <= self._wanted(high):
             cells = 1
         for number in range(1, cells):
-            yield low + (high - low) * number / cells
-        if len(self._deaths) < 2 or cells == 1:
+            yield low + (top - low) * number / cells
+        if cells == 1 or not self._is_confirmed(high):
             yield high + 2 * (self._trip + _ACKNOWLEDGED)  # beyond all doubt: an answer there is a contradiction
 
     def _share_out(self, ages: list[float], now: float | None) -> None:
@@ -258,12 +269,20 @@ class Course:
             return
         if self._ends:
             return  # it announces itself, and will be judged by that
-        if len(self._deaths) > 1 and high - self._low <= self._wanted(high):
-            drops = [death.drop for death in self._deaths]
-            self.drop = max(Drop, key=drops.count)
-            self._answer = Bracket(self._low, high)
+        if high - self._low <= self._wanted(high) and self._is_confirmed(high):
+            self._finish()
         elif not self._pending and not any(seat.aim is not None for seat in self.seats.values()):
             self._turn(now)
+
+    def _is_confirmed(self, high: float) -> bool:
+        """Whether a second one did not answer at nearly the same age."""
+        near = high + self._wanted(high) + 4 * (self._trip + _ACKNOWLEDGED)
+        return sum(death.age <= near for death in self._deaths) > 1
+
+    def _finish(self) -> None:
+        drops = [death.drop for death in self._deaths]
+        self.drop = max(Drop, key=drops.count)
+        self._answer = self.bracket
 
     def _settle(self, now: float) -> None:
         if not self._ends:

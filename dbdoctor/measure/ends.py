@@ -67,7 +67,7 @@ def bracket_of(ends: Sequence[End], trip: float, resolution: float) -> Bracket:
     first = min(ends, key=lambda end: end.age_high)
     ages = [end.age_high for end in ends]
     starts = [end.at - end.age_high for end in ends]
-    late = min(_LOOKS_EACH + trip, width(first.age_high, resolution) - 0.02)
+    late = max(_LOOKS_EACH, min(width(first.age_high, resolution), 1.0) / 2) + trip
     if len(ends) >= _TELLING and max(starts) - min(starts) >= _STAGGERED:
-        late = min(late, 2 * (max(ages) - min(ages)) + trip + 0.02)
+        late = min(late, 2 * (max(ages) - min(ages)) + trip + 0.05)
     return Bracket(max(0.0, min(first.age_low, first.age_high) - late), first.age_high)

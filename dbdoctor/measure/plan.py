@@ -24,6 +24,8 @@ _OTHERS_WITHIN = 1.27
 _RATIOS = (*(1.04 + 0.01 * step for step in range(47)), 1.6, 1.75, 2.0, 2.5, 3.0)
 # Of the width that is wanted, what the plan asks for: a use is late by a moment, never early.
 _CAREFUL = 0.9
+# What equals the limit is still found on a device that looks at its clock three times a second.
+_LATE = 0.6
 # Nearer than this (seconds) two ages tell the same.
 _NEAR = 0.2
 
@@ -54,9 +56,8 @@ def make_plan(
         _plan(up_to, resolution, connections, values, above, ratio)
         for values in (wanted, [])
         for ratio in _RATIOS
-        if values or not wanted or connections < 24
     ]
-    return min(plans, key=lambda pair: (max(1.0, pair[0]), len(pair[1].ages)))[1]
+    return min(plans, key=lambda pair: (max(1.0, pair[0]), not pair[1].tight, len(pair[1].ages)))[1]
 
 
 def start_times(ages: Sequence[float], connections: int) -> list[float]:
@@ -88,7 +89,7 @@ def _anchors(up_to: float, resolution: float, known: Sequence[float], above: flo
             if age > max(above, last) + _NEAR:
                 last = age
                 yield age
-    end = up_to + width(up_to, resolution) * _CAREFUL / 2
+    end = up_to + max(_LATE, width(up_to, resolution) * _CAREFUL / 2)
     if end > last:
         yield end
 

@@ -156,7 +156,7 @@ class Measurement:
         return list(self._links.wait(seconds))
 
     def _open_some(self, now: float) -> None:
-        for number in self._course.surplus(now):
+        for number in self._course.surplus():
             self._course.lost(number)
             self._links.close(number)
         if now < self._next_open or self._links.opening >= _AT_ONCE:

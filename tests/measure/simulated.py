@@ -81,7 +81,7 @@ class Simulation:
         )
 
     def act(self) -> None:
-        for number in self.course.surplus(self.now):
+        for number in self.course.surplus():
             self.course.lost(number)
         for place in range(self.course.missing()):
             number = next(self.numbers)

@@ -20,7 +20,9 @@ def found(run: Run, path: Path, resolution: float = 0.02) -> None:
     assert path.timeout is not None
     assert high is not None
     assert low <= path.timeout <= high
-    assert high - low <= width(high, resolution) + 2 * path.trip + 0.05
+    # What announces itself is seen up to a look of the device at its clock too late.
+    least = 0.36 + path.trip if path.drop in ANNOUNCED else 0.0
+    assert high - low <= max(least, width(high, resolution)) + 2 * path.trip + 0.05
     assert run.drop is path.drop
 
 
@@ -69,7 +71,11 @@ def test_a_path_without_a_timeout(up_to: float) -> None:
 def test_single_accidents_do_not_mislead(timeout: float, drop: Drop, accidents: set[int]) -> None:
     """A connection of which nothing comes back, once in a while."""
     path = Path(timeout, drop, accidents=frozenset(accidents))
-    low, high = measure(path).bracket
+    run = measure(path)
+    low, high = run.bracket
+    if run.trouble:  # several accidents look like an outage: it begins anew
+        assert len(accidents) > 1
+        return
     assert high is not None
     # Of accidents alone one could be next to the other, and be taken for the truth below it, but never above.
     assert low <= timeout
@@ -90,7 +96,7 @@ def test_it_is_resumed_above_what_was_known(timeout: float, share: float, drop: 
     path = Path(timeout, drop)
     run = measure(path, bracket=Bracket(share * timeout, None))
     found(run, path)
-    assert run.seconds <= 2.4 * timeout + 3
+    assert run.seconds <= 3 * timeout + 3
 
 
 def test_an_end_that_stays_alone_is_an_accident() -> None:
