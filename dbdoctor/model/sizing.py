@@ -219,6 +219,7 @@ class Recommendation:
 
     `size_range` is how far the size could be off, by bootstrap or by assumption. `saturated` says that the database is
     the bottleneck, in words. `notes` are for people. `incomplete` is what was wanted and could not be met.
+    `current_prediction` is what the current settings are predicted to do with the same demand.
     """
 
     settings: Mapping[str, Any]
@@ -231,6 +232,7 @@ class Recommendation:
     current: PoolSettings | None = None
     current_is_fine: bool = False
     prediction: Prediction | None = None
+    current_prediction: Prediction | None = None
     cross_checks: tuple[CrossCheck, ...] = ()
     budget: Budget | None = None
     saturated: str | None = None

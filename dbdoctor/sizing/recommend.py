@@ -66,6 +66,7 @@ def recommend(wish: Wish, progress: Callable[[str], None] = lambda _text: None) 
         current=wish.current,
         current_is_fine=wish.current is not None and not any(one.changes for one in because),
         prediction=prediction,
+        current_prediction=prediction if kept else _of_current(wish, choice, model),
         cross_checks=choice.cross_checks,
         budget=wish.budget,
         saturated=choice.saturated,
@@ -113,10 +114,9 @@ def _model(wish: Wish) -> PoolModel:
 
 def _kept(wish: Wish, choice: Choice, limited: Limited, model: PoolModel) -> Split | None:
     """The current pool_size and max_overflow, where there is no reason to change them."""
-    current = wish.current
-    if current is None or not current.pool_size or current.max_overflow is None or current.max_overflow < 0:
+    now = _current_split(wish.current)
+    if now is None:
         return None
-    now = Split(current.pool_size, current.max_overflow)
     enough = max(min(choice.size, limited.size), wish.bounds.floor)
     # Without a trace the size is no closer known than its range.
     if choice.sweep is None and choice.range is not None and choice.saturated is None:
@@ -148,6 +148,18 @@ def _prediction(wish: Wish, choice: Choice, parted: Split, model: PoolModel) -> 
         sizes = tuple(sorted((*swept.sizes, parted.connections)))
         swept = swept._replace(sizes=sizes, windows={**swept.windows, **one.windows})
     return predict(wish.demand.courses, swept, parted, model, wish.target.share)
+
+
+def _of_current(wish: Wish, choice: Choice, model: PoolModel) -> Prediction | None:
+    now = _current_split(wish.current)
+    return _prediction(wish, choice, now, model) if now else None
+
+
+def _current_split(current: PoolSettings | None) -> Split | None:
+    """None where it is not known, or has no limit."""
+    if current is None or not current.pool_size or current.max_overflow is None or current.max_overflow < 0:
+        return None
+    return Split(current.pool_size, current.max_overflow)
 
 
 def _sizes(choice: Choice, limited: Limited, parted: Split, *, kept: bool) -> Iterator[Because]:

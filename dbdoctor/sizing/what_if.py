@@ -1,0 +1,135 @@
+"""A question asked otherwise: the same demand with other figures, or a pool of a given size."""
+
+from __future__ import annotations
+
+import random
+from array import array
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from dbdoctor.model.advice import WhatIf
+from dbdoctor.model.demand import Course, Stated, Trace
+from dbdoctor.model.sizing import Prediction, Range, Recommendation, SizePoint
+from dbdoctor.sizing import closed_forms as forms
+from dbdoctor.sizing.barging import WAKE_UP, PoolModel
+from dbdoctor.sizing.case import Case, Progress, service_at, solve
+from dbdoctor.sizing.fleet import budget
+from dbdoctor.sizing.replay import sweep
+from dbdoctor.sizing.split import Split, predict
+
+SIZES = ("pool_size", "max_overflow")
+"""The changes that force a size."""
+
+_CONNECT = 0.005  # seconds, as `recommend` assumes it
+
+
+def answer(case: Case, base: Recommendation, changes: Mapping[str, Any], progress: Progress) -> WhatIf:
+    """What then is recommended; with a size among the changes, what that size would do."""
+    changed, note = _changed(case, changes)
+    forced = any(name in changes for name in SIZES)
+    if not forced:
+        found = solve(changed, progress)
+        return WhatIf(changes, found.settings, found.prediction, found.budget, forced=False, note=note)
+    split = Split(
+        int(changes.get("pool_size", base.settings.get("pool_size", 5))),
+        int(changes.get("max_overflow", base.settings.get("max_overflow", 10))),
+    )
+    settings = {**base.settings, **{name: value for name, value in changes.items() if name.startswith("pool_")}}
+    settings |= {"pool_size": split.pool_size, "max_overflow": split.max_overflow}
+    table = budget([service_at(changed.service, split.connections), *changed.others], changed.bounds)
+    return WhatIf(changes, settings, predicted(changed, split), table, forced=True, note=note)
+
+
+def predicted(case: Case, split: Split) -> Prediction | None:
+    """What a pool of this size does; None where the demand does not tell."""
+    if isinstance(case.demand, Trace):
+        model = model_of(case)
+        swept = sweep(case.demand.courses, [split.connections], handoff=WAKE_UP, extra_use=model.ping)
+        found = predict(case.demand.courses, swept, split, model, case.wait_target.share)
+        return replace(found, sweep=())
+    if isinstance(case.demand, Stated):
+        return _stated(case.demand, split)
+    return None
+
+
+def model_of(case: Case) -> PoolModel:
+    """SQLAlchemy's pool with this application's times."""
+    current = case.current
+    timeout = 30.0 if current is None or current.pool_timeout is None else current.pool_timeout
+    connect = _CONNECT if case.around.connect is None else case.around.connect
+    pinged = current is not None and bool(current.pool_pre_ping)
+    return PoolModel(1, timeout=timeout, connect=connect, ping=0.0 if pinged else case.around.round_trip or 0.0)
+
+
+def redealt(trace: Trace, ratio: float, seed: int = 0) -> Trace:
+    """The same checkouts dealt anew to `ratio` times as many processes, each to any with the same chance."""
+    processes = max(1, round(trace.processes * ratio))
+    draws = random.Random(seed)  # noqa: S311 - a deal, no secret
+    rows = sorted(row for course in trace.courses for row in zip(*course[1:], strict=True))
+    dealt = [Course(f"process {number + 1}", array("d"), array("d"), array("d")) for number in range(processes)]
+    for arrival, wait, use in rows:
+        course = dealt[draws.randrange(processes)]
+        course.arrivals.append(arrival)
+        course.waits.append(wait)
+        course.uses.append(use)
+    return replace(trace, courses=tuple(course for course in dealt if course.arrivals), processes=processes)
+
+
+def _changed(case: Case, changes: Mapping[str, Any]) -> tuple[Case, str | None]:
+    before = case.service.pools_at_rest
+    names = {"replicas": "replicas", "processes": "workers", "surge": "surge"}
+    service = replace(case.service, **{names[name]: value for name, value in changes.items() if name in names})
+    around = replace(case.around, **_around(changes))
+    changed = replace(case, service=replace(service, threads=around.threads), around=around)
+    if "max_connections" in changes and case.facts is not None and case.facts.slots is not None:
+        slots = case.facts.slots._replace(limit=int(changes["max_connections"]))
+        changed = replace(changed, facts=replace(case.facts, slots=slots))
+    if "wait_target" in changes:
+        changed = replace(changed, wait_target=changes["wait_target"])
+    demand, note = _demand(case, changes, service.pools_at_rest / before)
+    return replace(changed, demand=demand), note
+
+
+def _around(changes: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {name: changes[name] for name in ("threads", "deadline") if name in changes}
+    if "idle_timeout" in changes:
+        found |= {"idle_timeout": changes["idle_timeout"], "idle_timeout_of": "the path"}
+    return found
+
+
+def _demand(case: Case, changes: Mapping[str, Any], ratio: float) -> tuple[Any, str | None]:
+    """The demand of one process, when there are `ratio` times as many of them."""
+    demand = case.demand
+    if isinstance(demand, Stated):
+        rate = changes.get("rate")
+        each = demand.rate / ratio if rate is None else rate / (case.service.pools_at_rest * ratio)
+        return demand._replace(rate=each, use=changes.get("use_time", demand.use)), None
+    if ratio == 1:
+        return demand, None
+    if isinstance(demand, Trace) and not demand.sampled:
+        return redealt(
+            demand, ratio
+        ), "the recorded checkouts were dealt anew to the processes, each with the same chance"
+    if demand is None:
+        return demand, None
+    return demand, "the demand of a process is taken as it is: it cannot be dealt anew to other numbers of them"
+
+
+def _stated(stated: Stated, split: Split) -> Prediction:
+    """By Erlang C, from the stated rate to that of the busiest second."""
+    factor = forms.variability(stated.arrival_cv, stated.use_cv)
+    point = stated_point(stated, split.connections)
+    high = forms.wait_quantile(stated.load * (stated.burst or 3.0), split.connections, stated.use, 0.99, factor)
+    return Prediction(point, Range(point.p99, high), Range(point.p99, high), 0, 0, 0.0, 0.0)
+
+
+def stated_point(stated: Stated, size: int) -> SizePoint:
+    """One size by Erlang C at the stated rate; infinite waits where it is saturated."""
+    load, use = stated.load, stated.use
+    factor = forms.variability(stated.arrival_cv, stated.use_cv)
+    waits = [forms.wait_quantile(load, size, use, share, factor) for share in (0.5, 0.95, 0.99)]
+    mean = forms.mean_wait(load, size, use, factor)
+    return SizePoint(
+        size, mean, waits[0], waits[1], waits[2], waits[2], forms.erlang_c(load, size), min(1.0, load / size)
+    )
