@@ -19,7 +19,7 @@ from dbdoctor.cli.simulate_options import CURRENT, SimulateOptions
 from dbdoctor.errors import CannotLookError, ExitCode, UsageError
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.examination import Examination
-from dbdoctor.model.target import Target
+from dbdoctor.model.target import Product, Target
 from dbdoctor.model.trial import PoolPlan, SimulationReport
 from dbdoctor.rules._common import count
 from dbdoctor.trials.orders import StageOrder, Where
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _DEFAULT_LOGIN_TIMEOUT = 5.0
 _SESSIONS, _SESSIONS_OF_DEMO = 5, 24
+# So many requests at once use the user's own pool: one alone would not show that all connections are opened anew at once.
+_THREADS_OF_CURRENT = 3
 # Of the free sessions of a server so many are left to others: never fewer, and never less than this part (of the limit).
 _LEFT_TO_OTHERS, _PART_LEFT = 3, 0.1
 
@@ -83,8 +85,8 @@ class SimulateRun:
         from dbdoctor.trials.current import current as current_pool
         from dbdoctor.trials.pools import DEFAULT, pools
 
-        table = pools(self._target.product, self._scale)
-        current = current_pool(self._target, self._scale)
+        table = pools(self._target.product, self._scale, freetds=self._is_freetds)
+        current = current_pool(self._target, self._scale, threads=_THREADS_OF_CURRENT)
         if current.plan is not None:
             table = {CURRENT: current.plan, **table}
             self._notes += current.notes
@@ -94,6 +96,19 @@ class SimulateRun:
                 help="name a live engine (`module:engine`) as the target, or write a `pool` section into its profile",
             )
         return choose_pools(self._asked.pool, table, (*DEFAULT[self._target.product], CURRENT))
+
+    @property
+    def _is_freetds(self) -> bool:
+        """Whether it is FreeTDS that talks to the server; that no driver is there is told by the examination."""
+        if self._target.product is not Product.SQLSERVER:
+            return False
+        from dbdoctor.databases.odbc.driver import FREETDS, DriverMissingError
+        from dbdoctor.databases.odbc.find import choose
+
+        try:
+            return choose(self._target).kind == FREETDS
+        except DriverMissingError:
+            return False
 
     def _plan(self, examination: Examination, pools: tuple[PoolPlan, ...]) -> Plan:
         from dbdoctor.faults.kinds import all_faults
@@ -173,13 +188,14 @@ class SimulateRun:
 
     def _order(self, plan: Plan) -> StageOrder:
         from dbdoctor.faults.silence import can_silence
+        from dbdoctor.trials.current import without_timing
         from dbdoctor.trials.targets import connect_of
 
         address = self._address()
         return StageOrder(
             trials=plan.trials,
             product=self._target.product.value,
-            connect=connect_of(self._target, [address]),
+            connect=without_timing(connect_of(self._target, [address])),
             where=_where(address),
             prefix=f"dbdoctor-{secrets.token_hex(4)}-",
             sessions=plan.sessions,
@@ -207,7 +223,7 @@ class SimulateRun:
         from dbdoctor.trials.host import read_host
         from dbdoctor.trials.judge import judge
 
-        host = read_host(self._target.product, _server_keepalive(simulation.facts))
+        host = read_host(self._target.product, _server_keepalive(simulation.facts), freetds=self._is_freetds)
         faults = {fault.code: facts_of(fault) for fault in plan.faults}
         pools = {pool.name: pool for pool in plan.pools}
         cases = tuple(

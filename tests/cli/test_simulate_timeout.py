@@ -122,6 +122,7 @@ def test_what_the_config_states_is_the_current_pool(postgres, tmp_path):
     )  # fmt: skip
     found = json.loads(result.stdout)
     assert found["stands_for_seconds"] == 240
-    assert [(case["pool"], case["outcome"]) for case in found["cases"]] == [("current", "one-error")]
+    # Three requests at once, as many as the pool has connections, and each connection was closed.
+    assert [(case["pool"], case["outcome"], case["failed"]) for case in found["cases"]] == [("current", "errors", 3)]
     assert result.exit_code == 1, result.stdout
     assert any(finding["severity"] == "error" for finding in found["findings"])
