@@ -86,6 +86,8 @@ def _cap(pool: PoolPlan, cap: float) -> float:
 
     The kernel sees to tcp_user_timeout when it retransmits, up to twice as late (tcp(7)).
     """
+    if pool.query_timeout is not None:  # an ODBC driver then waits for its cancellation, three times as long in all
+        cap = max(cap, 3.5 * pool.query_timeout)
     limits = (
         float(pool.connect_args.get("tcp_user_timeout", 0)) / 1000,
         float(pool.connect_args.get("connect_timeout", 0)),
