@@ -16,6 +16,7 @@ _LOOKS_EACH = 0.36
 # From so many ends on, how far apart they are tells how often the device looks at its clock.
 _TELLING = 6
 _STAGGERED = 0.15
+_ONE_MOMENT = 0.05
 _LEAST_SPREAD = 0.8
 _SPREAD = 0.05
 
@@ -52,6 +53,9 @@ def judge_ends(ends: Sequence[End], open_ages: Sequence[float]) -> Verdict:
     ages = [end.age_high for end in ends]
     if max(ages) - min(end.age_low for end in ends) > tolerance(max(ages)) and max(ages) - min(ages) > tolerance(0):
         return Verdict.OUTAGE
+    moments = [end.at for end in ends]
+    if not open_ages and max(moments) - min(moments) < _ONE_MOMENT < max(ages) - min(ages):
+        return Verdict.OUTAGE  # before any was used: all at one moment, though not of one age
     if any(age > max(ages) + tolerance(max(ages)) for age in open_ages):
         return Verdict.ACCIDENT
     return Verdict.TIMEOUT if len(ends) > 1 else Verdict.UNDECIDED

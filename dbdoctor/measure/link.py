@@ -21,6 +21,10 @@ class Answered(NamedTuple):
     """It was used and answered."""
 
 
+class Late(NamedTuple):
+    """It answered after it had been given up."""
+
+
 class Touched(NamedTuple):
     """The server sent something that nobody asked for."""
 
@@ -39,7 +43,7 @@ class Gone(NamedTuple):
     sqlstate: str | None = None
 
 
-Event = Opened | Answered | Touched | Failed | Gone
+Event = Opened | Answered | Late | Touched | Failed | Gone
 
 
 class Link(Protocol):

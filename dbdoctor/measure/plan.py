@@ -53,9 +53,7 @@ def make_plan(
     """The plan that keeps the promised times best; `above` is an age that is known to be harmless already (seconds)."""
     wanted = sorted({value for value in known if above < value <= up_to})
     plans = [
-        _plan(up_to, resolution, connections, values, above, ratio)
-        for values in (wanted, [])
-        for ratio in _RATIOS
+        _plan(up_to, resolution, connections, values, above, ratio) for values in (wanted, []) for ratio in _RATIOS
     ]
     return min(plans, key=lambda pair: (max(1.0, pair[0]), not pair[1].tight, len(pair[1].ages)))[1]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from dbdoctor.measure.clocks import Clocks
 from dbdoctor.measure.course import Course
-from dbdoctor.measure.link import Answered, Failed, Gone, Opened, Touched
+from dbdoctor.measure.link import Answered, Failed, Gone, Late, Opened, Touched
 from dbdoctor.measure.links import Happened, Links
 from dbdoctor.measure.plan import Plan, make_plan
 from dbdoctor.model.measured import Bracket, Drop, MeasureOptions
@@ -25,6 +25,9 @@ _AT_ONCE = 6
 _GLANCE = 0.25
 # So often everything may begin anew, and so long one waits for the server before that, in seconds.
 _MOST_RESTARTS = 8
+# After a witness answered, so long a late answer of those before it is waited for (seconds).
+_HINDSIGHT = 0.3
+_MOST_PATIENCE = 10.0
 # With so many connections a measurement goes on when another cannot be opened.
 _ENOUGH = 2
 _COMES_BACK_WITHIN = 60.0
@@ -88,6 +91,8 @@ class Measurement:
         # Opened beside, since somebody did not answer: whether the server answers at all.
         self._witness: int | None = None
         self._proven = True
+        # When a witness answered: what hung until then has this moment more to answer, too.
+        self._witnessed: float | None = None
         self._waiting: set[int] = set()
         self._kept: dict[int, float | None] = {}
         self._kept_seconds = 0
@@ -134,6 +139,8 @@ class Measurement:
         if disturbed:
             self._begin_anew(f"{disturbed}; what was idle then was not counted")
             return
+        if self._witnessed is not None and now >= self._witnessed + _HINDSIGHT:
+            self._proven, self._witnessed = True, None
         self._open_some(now)
         for number in self._course.due(now):
             self._course.used(number, time.monotonic())
@@ -163,8 +170,8 @@ class Measurement:
             return
         if self._options.keepalive and len(self._kept) < _KEPT_ALIVE:
             self._kept[self._links.open()] = None
-        elif not self._proven and self._witness is None:
-            self._witness = self._links.open()
+        elif not self._proven and self._witness is None and self._witnessed is None:
+            self._witness = self._links.open(within=self._links.patience)
         elif self._course.missing() > len(self._waiting):
             self._waiting.add(self._links.open())
         else:
@@ -180,6 +187,9 @@ class Measurement:
             self._take_opened(number, event, one.at)
         elif isinstance(event, Failed):
             self._take_failed(number, event)
+        elif isinstance(event, Late):
+            self._links.patience = min(_MOST_PATIENCE, 2 * self._links.patience)
+            self._begin_anew("the server or the network was slow to answer for a moment; that is not an idle timeout")
         elif number not in self._course.seats:
             if isinstance(event, Gone) and number == self._witness:
                 self._witness = None
@@ -192,8 +202,7 @@ class Measurement:
 
     def _take_opened(self, number: int, event: Opened, at: float) -> None:
         if number == self._witness:
-            self._witness = None
-            self._proven = True
+            self._witness, self._witnessed = None, at
             self._links.close(number)
             return
         self._waiting.discard(number)
@@ -208,6 +217,8 @@ class Measurement:
             return
         if number == self._witness:
             self._witness = None
+            self._begin_anew("the server answered nobody for a moment; that is not an idle timeout")
+            return
         self._begin_anew(f"a connection could not be opened ({event.words})")
 
     def _take_gone(self, one: Happened, event: Gone) -> None:
@@ -215,11 +226,17 @@ class Measurement:
             self._begin_anew(f"the server ended connections for another reason ({event.said})")
         elif one.in_use:
             if event.drop is Drop.SILENT:
-                self._proven = False
+                self._call_a_witness()
             on_use = Drop.RESET_ON_USE if event.drop is Drop.RESET else event.drop
             self._course.unanswered(one.number, one.at, on_use)
         else:
             self._course.ended(one.number, one.at, one.looked, event.drop, event.said)
+
+    def _call_a_witness(self) -> None:
+        """Open a connection beside, after the silence: it has to answer as promptly as the others should have."""
+        if self._witness is not None:
+            self._links.close(self._witness)
+        self._proven, self._witness, self._witnessed = False, None, None
 
     # Connections that TCP keeps alive
 
@@ -282,7 +299,7 @@ class Measurement:
         self._links.close_all()
         self._waiting.clear()
         self._kept.clear()
-        self._witness = None
+        self._witness = self._witnessed = None
         self._proven = True
         self._restarts += 1
         if self._restarts > _MOST_RESTARTS or not self._comes_back():

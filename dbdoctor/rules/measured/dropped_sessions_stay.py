@@ -46,7 +46,7 @@ def judge(measured: Measured) -> Iterator[Finding]:
         title=f"{ghosts.sessions} of our {ghosts.looked_for} sessions outlived their connections on the server",
         why=f"the server keeps such a session {kept}, and with it a slot and its locks",
         fix="let the server look for its clients more often, and the pool replace connections before they are dropped",
-        command="ALTER SYSTEM SET tcp_keepalives_idle = 60;" if postgresql else None,
+        command="ALTER SYSTEM SET tcp_keepalives_idle = 60;\nSELECT pg_reload_conf();" if postgresql else None,
         evidence={
             "sessions": ghosts.sessions,
             "looked_for": ghosts.looked_for,
