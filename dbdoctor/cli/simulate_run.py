@@ -293,7 +293,8 @@ def _course(course: Course, began: float, plan: Plan) -> str:
 
 
 def _from_to(least: float, most: float) -> str:
-    return f"{format_duration(round(least))} to {format_duration(round(most))}"
+    low, high = format_duration(round(least)), format_duration(round(most))
+    return f"about {high}" if low == high else f"{low} to {high}"
 
 
 def _say(text: str) -> None:
