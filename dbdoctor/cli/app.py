@@ -15,6 +15,7 @@ _COMMANDS = {
     "leaks": "Who holds sessions that nobody uses, since when, growing how fast?",
     "measure-timeout": "After how many idle seconds is a connection ended, how, and by whom?",
     "simulate-timeout": "Which pool survives which kind of dropped connection?",
+    "recommend": "Which pool settings suit this application, and why?",
     "drivers": "Which ODBC drivers of SQL Server are here, and what is missing?",
     "explain": "The page behind a finding's code.",
 }
@@ -28,6 +29,7 @@ _HELP = """A doctor for database connections and connection pools.
   dbdoctor leaks --watch                       the same, on one screen, until Ctrl-C
   dbdoctor measure-timeout                     after how many idle seconds does it end?
   dbdoctor simulate-timeout demo               which pool survives a dropped connection?
+  dbdoctor recommend shop --trace trace.csv    which pool settings, and why?
   dbdoctor drivers                             which drivers of SQL Server are here?
   dbdoctor explain too-many-clients            the page behind a code
 

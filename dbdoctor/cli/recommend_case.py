@@ -1,0 +1,141 @@
+"""From a target, what its server said, and the options: the case to be solved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dbdoctor.cli.recommend_options import PathIdle, RecommendOptions
+from dbdoctor.model.demand import Samples, Stated, Trace
+from dbdoctor.model.examination import Examination
+from dbdoctor.model.pool import PoolSettings
+from dbdoctor.model.server import ServerFacts
+from dbdoctor.model.sizing import Service, Surroundings
+from dbdoctor.model.target import Product, Target
+from dbdoctor.sizing.case import Case
+
+_SAME_DRIVER = {"psycopg2cffi": "psycopg2", "psycopg_async": "psycopg", "aioodbc": "pyodbc"}
+_OWN_DRIVER = {Product.POSTGRESQL: "psycopg2", Product.SQLSERVER: "pyodbc"}
+_ARGUMENTS = (
+    "connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
+)  # fmt: skip
+
+
+def make_case(
+    asked: RecommendOptions,
+    demand: Trace | Samples | Stated | None,
+    target: Target | None,
+    examination: Examination | None,
+    others: Sequence[Target],
+) -> Case:
+    """Everything that the answer depends on."""
+    facts = examination.facts if examination else None
+    service = service_of(asked, target, demand)
+    if isinstance(demand, Stated):
+        demand = demand._replace(rate=demand.rate / service.pools_at_rest)
+    return Case(
+        demand=demand,
+        service=service,
+        others=tuple(neighbour(one) for one in others),
+        facts=facts,
+        around=_around(asked, target, examination),
+        wait_target=asked.wait_target,
+        current=target.pool if target else None,
+        ours=_ours(facts, target, others),
+        cores=_cores(facts, target),
+    )
+
+
+def service_of(asked: RecommendOptions, target: Target | None, demand: object = None) -> Service:
+    """The service to size: processes and replicas as said, else as the profile has them, else as the trace shows."""
+    pool = (target.pool if target else None) or PoolSettings()
+    said = any((asked.processes, asked.replicas, pool.processes, pool.replicas))
+    seen = demand.processes if isinstance(demand, Trace) and not said else None
+    if isinstance(demand, Samples) and not said:
+        seen = len(demand.counts)
+    return Service(
+        (target.profile if target else None) or "this application",
+        replicas=asked.replicas or pool.replicas or 1,
+        workers=asked.processes or pool.processes or seen or 1,
+        surge=asked.surge,
+        threads=asked.threads,
+    )
+
+
+def neighbour(target: Target) -> Service:
+    """Another service on the server, as its profile declares it; SQLAlchemy's defaults where it says nothing."""
+    pool = target.pool or PoolSettings()
+    size = 5 if not pool.pool_size else pool.pool_size
+    overflow = 10 if pool.max_overflow is None or pool.max_overflow < 0 else pool.max_overflow
+    return Service(
+        target.profile or "another",
+        replicas=pool.replicas or 1,
+        workers=pool.processes or 1,
+        size=size + overflow,
+    )
+
+
+def path_idle(asked: RecommendOptions, target: Target | None, facts: ServerFacts | None) -> PathIdle | None:
+    """The shortest idle timeout that is known between the pool and its sessions, the server's own among them."""
+    found = []
+    if asked.idle_timeout is not None:
+        found.append(asked.idle_timeout)
+    elif target is not None and target.path_idle_timeout:
+        found.append(PathIdle(target.path_idle_timeout, "the path", None))
+    settings: Mapping[str, float] = facts.settings if facts is not None and facts.pooler is None else {}
+    if settings.get("idle_session_timeout"):
+        found.append(PathIdle(settings["idle_session_timeout"], "the server (idle_session_timeout)", False))
+    if settings.get("azure_gateway_idle_timeout"):
+        found.append(PathIdle(settings["azure_gateway_idle_timeout"], "Azure's gateway (Proxy policy)", False))
+    return min(found, key=lambda one: one.seconds, default=None)
+
+
+def _around(asked: RecommendOptions, target: Target | None, examination: Examination | None) -> Surroundings:
+    facts = examination.facts if examination else None
+    idle = path_idle(asked, target, facts)
+    timings = examination.timings if examination else None
+    product = target.product if target else Product.POSTGRESQL
+    driver = (target.driver if target else None) or _OWN_DRIVER[product]
+    return Surroundings(
+        product="sqlserver" if product is Product.SQLSERVER else "postgresql",
+        driver=_SAME_DRIVER.get(driver, driver),
+        idle_timeout=idle.seconds if idle else None,
+        idle_timeout_of=idle.of if idle else "the path",
+        keepalive_resets_it=idle.keepalive_resets_it if idle else None,
+        deadline=asked.deadline,
+        threads=asked.threads,
+        per_request=asked.per_request,
+        round_trip=timings.round_trip_median if timings and timings.round_trips else None,
+        connect=timings.login_median if timings and timings.logins else None,
+        pooler=facts.pooler.name if facts and facts.pooler else None,
+        pooler_mode=facts.pooler.mode if facts and facts.pooler else None,
+        tcp=not (target and target.endpoints and all(end.is_socket for end in target.endpoints)),
+        connect_args=_arguments(target),
+    )
+
+
+def _arguments(target: Target | None) -> dict[str, Any]:
+    """What the application says of deadlines and keepalives; nothing that could be secret."""
+    if target is None or target.product is not Product.POSTGRESQL:
+        return {}
+    told = {name: target.parameters[name] for name in _ARGUMENTS if name in target.parameters}
+    return {name: int(value) if value.isdigit() else value for name, value in told.items()}
+
+
+def _ours(facts: ServerFacts | None, target: Target | None, others: Sequence[Target]) -> int:
+    """Sessions of the services among those in use: by their logins, as far as the server tells."""
+    if facts is None or facts.slots is None:
+        return 0
+    users = {one.user for one in others} | {facts.user, target.user if target else None}
+    known = sum(count for user, _, count in facts.slots.used_by if user in users)
+    role = facts.extra.get("role_sessions")
+    return max(known, int(role) if isinstance(role, int) else 0)
+
+
+def _cores(facts: ServerFacts | None, target: Target | None) -> int | None:
+    if facts is None or target is None or facts.product != "PostgreSQL":
+        return None
+    from dbdoctor.rules._common import is_near
+
+    return os.cpu_count() if is_near(facts, target) else None
