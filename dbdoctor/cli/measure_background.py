@@ -27,6 +27,10 @@ def in_background(order: Order, path: Path) -> int:
         raise UsageError(
             f"{path.name} belongs to a measurement of {state.target}", help="name another FILE for this target"
         )
+    if state is not None and state.options != order.options._asdict():
+        raise UsageError(
+            f"{path.name} belongs to a measurement with other options", help="name another FILE, or remove this one"
+        )
     if state is not None and state.exit_code is not None and state.exit_code != ExitCode.INTERRUPTED:
         return _show_answer(state, order, path)
     if state is not None and state.runs:
@@ -54,6 +58,7 @@ def _start(order: Order, path: Path, shown: str, before: State | None) -> int:
         started_at=begun,
         at_least_seconds=kept.at_least,
         elapsed_seconds=before.elapsed_seconds if before is not None else 0.0,
+        sessions=before.sessions if before is not None else [],
     )
     write_state(path, state)
     with subprocess.Popen(

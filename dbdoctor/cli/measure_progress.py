@@ -44,7 +44,7 @@ class MeasureProgress(Progress):
 
 
 def state_words(state: State) -> str:
-    """`4m 00s passed, at least 188.4 s, 27m 00s left at most, 24 connections`."""
+    """`4m 00s passed: more than 188.4 s, at most 27m 00s left, 24 open`."""
     low, high = state.bracket
     known = f"more than {low:.1f} s" if high is None else f"between {low:.1f} s and {high:.1f} s"
     left = format_duration(state.remaining)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbdoctor.cli import options
+from dbdoctor.cli.measure_hold import held_signals
 from dbdoctor.cli.measure_order import Order
 from dbdoctor.cli.measure_progress import MeasureProgress
 from dbdoctor.errors import CannotLookError, ExitCode
@@ -22,6 +23,7 @@ from dbdoctor.model.measured import Bracket, Drop, Ghosts, Measured, MeasureOpti
 if TYPE_CHECKING:
     from dbdoctor.model.examination import Examination
     from dbdoctor.model.finding import Finding
+    from dbdoctor.model.session import Identity
     from dbdoctor.model.target import Target
 
 _DEFAULT_LOGIN_TIMEOUT = 5.0
@@ -50,7 +52,7 @@ def measure_now(order: Order) -> int:
 
 
 class MeasureRun:
-    """One run. `known` is what an earlier run of it had found; `on_state` is told how far it is."""
+    """One run. `known` is what an earlier run of it had found, `left` its sessions; `on_state` is told how far it is."""
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class MeasureRun:
         stack: contextlib.ExitStack,
         *,
         known: Bracket | None = None,
+        left: Sequence[Identity] = (),
         on_state: Callable[[State], None] | None = None,
     ) -> None:
         from dbdoctor.cli.start import choose_login_timeout, start_targets
@@ -72,6 +75,8 @@ class MeasureRun:
         chosen = choose_login_timeout(order.login_timeout, selection)
         self._login_timeout = chosen or self.target.login_timeout or _DEFAULT_LOGIN_TIMEOUT
         self._known = known
+        self._left = left
+        self._links: Links | None = None
         self._on_state = on_state or self.progress.state
         for note in dict.fromkeys([*selection.notes, *self.target.notes]):
             self.progress.say(f"note: {note}")
@@ -82,6 +87,7 @@ class MeasureRun:
         if not examination.connected:
             return Answer(ExitCode.CANNOT_LOOK, failed=examination)
         way = way_to(self.target, examination.facts, self._login_timeout)
+        way.sweep(self._left, self._login_timeout)
         asked = self._affordable(examination)
         try:
             measured = self._measure(way, asked, examination)
@@ -109,6 +115,11 @@ class MeasureRun:
         sys.stdout.flush()
         if answer.measured is not None and answer.measured.interrupted:
             self.progress.say("interrupted")
+
+    @property
+    def sessions(self) -> list[Identity]:
+        """The sessions that were opened until now, as far as they are known."""
+        return self._links.remember() if self._links is not None else []
 
     # Inside
 
@@ -155,13 +166,16 @@ class MeasureRun:
         self._announce(measurement, asked)
         interrupted = False
         notes = ("this is a unix socket: there is no network in between",) if way.is_local else ()
+        self._links = links
         try:
             measurement.run()
         except KeyboardInterrupt:
             interrupted = True
         finally:
-            found = measurement.found
-            ghosts = self._clear_away(way, links, found, hurry=interrupted)
+            with held_signals() as came:
+                found = measurement.found
+                ghosts = self._clear_away(way, links, found, hurry=interrupted)
+        interrupted = interrupted or bool(came)
         return make_measured(
             found, self.target, asked, examination.facts, ghosts=ghosts, interrupted=interrupted, notes=notes
         )

@@ -7,8 +7,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbdoctor.cli.measure_background import this_process
 from dbdoctor.cli.measure_order import Order
@@ -16,6 +17,9 @@ from dbdoctor.cli.signals import raise_on_terminate
 from dbdoctor.errors import DbdoctorError, ExitCode
 from dbdoctor.measure.run import State as Progress
 from dbdoctor.measure.state import State, read_state, write_state
+
+if TYPE_CHECKING:
+    from dbdoctor.model.session import Identity
 
 # So often at most the file is written while nothing new is known (seconds).
 _EVERY = 5.0
@@ -32,6 +36,7 @@ class Worker:
         self._state = held._replace(pid=pid, pid_started=started, exit_code=None)
         self._before = held.elapsed_seconds
         self._next = 0.0
+        self._sessions: Callable[[], list[Identity]] = list
         write_state(path, self._state)
 
     def run(self) -> None:
@@ -53,12 +58,20 @@ class Worker:
         from dbdoctor.cli.measure_run import MeasureRun
 
         with contextlib.ExitStack() as stack:
-            run = MeasureRun(self._order, stack, known=self._state.bracket, on_state=self._on_state)
+            left = [(int(pid), started) for pid, started in self._state.sessions]
+            run = MeasureRun(self._order, stack, known=self._state.bracket, left=left, on_state=self._on_state)
+            self._sessions = lambda: run.sessions
             answer = run.answer()
             lines = list(lines_of(answer, run.target, wants_json=False, no_color=True))
             whole = "".join(lines_of(answer, run.target, wants_json=True, no_color=True))
             low = answer.measured.bracket.at_least if answer.measured else self._state.at_least_seconds
-            self._write(exit_code=int(answer.exit_code), lines=lines, result=json.loads(whole), at_least_seconds=low)
+            self._write(
+                exit_code=int(answer.exit_code),
+                lines=lines,
+                result=json.loads(whole),
+                at_least_seconds=low,
+                sessions=[],
+            )
 
     def _on_state(self, progress: Progress) -> None:
         now = time.monotonic()
@@ -71,6 +84,7 @@ class Worker:
             remaining_seconds=round(progress.remaining, 3),
             at_least_seconds=progress.bracket.at_least,
             at_most_seconds=progress.bracket.at_most,
+            sessions=[list(session) for session in self._sessions()],
         )
 
     def _write(self, **news: Any) -> None:

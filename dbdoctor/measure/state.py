@@ -19,7 +19,8 @@ class State(NamedTuple):
     """What the file holds. `target` is the one without a password; times are Unix seconds, durations seconds.
 
     `pid` and `pid_started` (clock ticks since boot) are the process that measures; `result` is the answer as JSON has it,
-    `lines` as people read it. `error` is why there is none.
+    `lines` as people read it. `error` is why there is none. `sessions` are the ids and starts of those on the server, for
+    whoever goes on after the process was killed.
     """
 
     target: str
@@ -36,6 +37,7 @@ class State(NamedTuple):
     result: dict[str, Any] | None = None
     lines: list[str] | None = None
     error: dict[str, str | None] | None = None
+    sessions: list[list[Any]] = []  # noqa: RUF012 (never changed in place)
 
     @property
     def runs(self) -> bool:

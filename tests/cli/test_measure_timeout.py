@@ -156,6 +156,24 @@ def test_a_process_that_stood_still_says_so(postgres: PostgresServer) -> None:
     assert answer["drop"] == "none"
 
 
+def test_a_server_that_stood_still_is_not_taken_for_a_silent_drop(
+    start_postgres: Callable[..., PostgresServer],
+) -> None:
+    server = start_postgres()
+
+    def freeze(running: Any) -> None:
+        running.wait_for("measuring")
+        wait_until(lambda: sessions(server) >= 4, "the connections")
+        server.pause()
+        threading.Event().wait(2.5)  # what is tried is that time passes
+        server.resume()
+
+    result = measure(server.dsn(), "--up-to", "3s", "--connections", "6", "--json", after_start=freeze)
+    answer = json.loads(result.stdout)
+    assert (answer["drop"], answer["idle_timeout_seconds"]) == ("none", None)
+    assert answer["notes"]
+
+
 def test_sql_server_is_measured(start_tds: Callable[..., TdsServer]) -> None:
     server = start_tds()
     with HAProxy(("127.0.0.1", server.port), checked=False, idle_timeout="2s") as proxy:
