@@ -55,24 +55,23 @@ class Flow:
         self.struck = False
         self.dropped = False
         self.messages = 0
+        # What the application has said while the connection to the server had to wait; None when it does not wait.
+        self._early: bytearray | None = None
         self._update(self.client)
 
     # What a fault can do
 
     def dial(self) -> None:
-        """Connect to the server; what the client has said meanwhile is kept."""
-        try:
-            end = self.relay.dial()
-        except OSError:
-            self.reset_client()
-            return
-        self.server = Side(end, connecting=True)
-        self._update(self.server)
+        """Connect to the server, as soon as one more session may be opened; what the client says meanwhile is kept."""
+        self._early = bytearray()
+        self.relay.admit(self._dial)
 
     def to_server(self, data: bytes) -> None:
         """Send this to the server."""
         if self.server is not None:
             self._send(self.server, data)
+        elif self._early is not None:
+            self._early += data
 
     def to_client(self, data: bytes) -> None:
         """Send this to the application."""
@@ -159,6 +158,19 @@ class Flow:
             self._reset(side)
 
     # Inside
+
+    def _dial(self) -> None:
+        early, self._early = self._early, None
+        if self.client.end is None:
+            return
+        try:
+            end = self.relay.dial()
+        except OSError:
+            self.reset_client()
+            return
+        self.server = Side(end, connecting=True)
+        self.server.pending += early or b""
+        self._update(self.server)
 
     def _sides(self) -> list[Side]:
         return [side for side in (self.client, self.server) if side is not None]

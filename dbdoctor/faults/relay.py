@@ -24,7 +24,7 @@ class Relay:
     """One listening port before one server, with one fault. `dial` gives a socket that is connecting to the server.
 
     `terminate` has the server end all sessions of this relay's application. `quiet_for` is how long the application is
-    idle, counted from the fault's `begin` (seconds).
+    idle, counted from the fault's `begin` (seconds). `admit` is given what connects to the server, and does it in time.
     """
 
     def __init__(
@@ -34,12 +34,14 @@ class Relay:
         dial: Callable[[], socket.socket],
         *,
         terminate: Callable[[], None] = lambda: None,
+        admit: Callable[[Callable[[], None]], None] = lambda connect: connect(),
         quiet_for: float = 0.0,
     ) -> None:
         self.loop = loop
         self.fault = fault
         self.dial = dial
         self.terminate = terminate
+        self.admit = admit
         self.quiet_for = quiet_for
         self.flows: list[Flow] = []
         self.opened = 0
@@ -108,10 +110,15 @@ class Relay:
         if self._listener is not None:
             unsilence(self._listener)
 
-    def release_dropped(self) -> None:
-        """Free the server of sessions whose flow was dropped; the application's end stays as it is."""
+    @property
+    def orphans(self) -> int:
+        """How many sessions the server may hold that the application can no longer reach."""
+        return sum(flow.is_orphan for flow in self.flows)
+
+    def release_orphans(self) -> None:
+        """Free the server of them; the application's end stays as it is."""
         for flow in self.flows:
-            if flow.dropped:
+            if flow.is_orphan:
                 flow.reset_server()
 
     def close(self) -> None:

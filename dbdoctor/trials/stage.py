@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from dbdoctor.faults.fault import no_silence
@@ -24,6 +25,8 @@ from dbdoctor.trials.trial import TOO_BUSY, Trial
 
 # At most so long until something is looked at again; everything that matters wakes it earlier (seconds).
 _TURN = 1.0
+# So long a connection waits at most for the limit of sessions (seconds).
+_PATIENCE = 0.5
 
 
 class Stage:
@@ -37,6 +40,7 @@ class Stage:
         self._waiting = list(order.trials)
         self._running: dict[int, Trial] = {}
         self._again: set[int] = set()
+        self._postponed: list[Callable[[], None]] = []
 
     def run(self) -> None:
         """Until every trial is over or the command has gone."""
@@ -44,6 +48,7 @@ class Stage:
         self._loop.watch(self._lines, READ, lambda _ready: self._hear())
         try:
             while (self._waiting or self._running) and not self._lines.ended:
+                self._connect_postponed()
                 self._admit()
                 self._loop.turn(_TURN)
         finally:
@@ -52,9 +57,8 @@ class Stage:
 
     def _admit(self) -> None:
         while self._waiting:
-            taken = sum(trial.sessions for trial in self._running.values())
             first = self._waiting[0]
-            if self._running and taken + first.pool.threads > self._order.sessions:
+            if self._running and self._taken() + first.pool.threads > self._order.sessions:
                 return
             self._waiting.pop(0)
             self._running[first.number] = Trial(
@@ -64,9 +68,33 @@ class Stage:
                 self._dial,
                 look=self._look,
                 terminate=self._terminate,
+                connect=self._connect,
                 ended=self._ended,
             )
             self._lines.send({"event": "began", "number": first.number})
+
+    def _taken(self) -> int:
+        return sum(trial.sessions for trial in self._running.values())
+
+    def _connect(self, trial: Trial, go: Callable[[], None]) -> None:
+        """Have a trial connect to the server: at once, or when those that it has lost have made room."""
+        if not trial.is_warm or self._taken() < self._order.sessions:
+            go()
+            return
+        self._postponed.append(go)
+        for each in self._running.values():
+            each.look_early()
+        self._loop.after(_PATIENCE, lambda: self._go_on(go))
+
+    def _go_on(self, go: Callable[[], None]) -> None:
+        """If it waits still: no limit may change a verdict."""
+        if go in self._postponed:
+            self._postponed.remove(go)
+            go()
+
+    def _connect_postponed(self) -> None:
+        while self._postponed and self._taken() < self._order.sessions:
+            self._go_on(self._postponed[0])
 
     def _look(self, trial: Trial) -> None:
         self._lines.send({"event": "look", "number": trial.order.number})
@@ -94,6 +122,7 @@ class Stage:
             return
         found = told.get("sessions")
         trial.looked(None if found is None else [Ghost(**one) for one in found])
+        self._connect_postponed()
 
 
 def main() -> None:

@@ -33,7 +33,8 @@ PAST_US = (
 class Trial:
     """Begins when made.
 
-    `look` asks for the sessions that the server has of this trial, `terminate` has them ended; `ended` is told the record.
+    `look` asks for the sessions that the server has of this trial, `terminate` has them ended; `connect`
+    has one more opened when there is room; `ended` is told the record.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Trial:
         *,
         look: Callable[[Trial], None],
         terminate: Callable[[Trial], None],
+        connect: Callable[[Trial, Callable[[], None]], None],
         ended: Callable[[Trial, Record], None],
     ) -> None:
         from dbdoctor.faults.kinds import all_faults
@@ -57,7 +59,14 @@ class Trial:
         self._idle_for = order.idle * order.pool.idle_factor + order.pool.idle_extra
         self._have_them_ended = terminate
         self._terminating = False
-        self.relay = Relay(loop, self._fault, dial, terminate=self._terminate, quiet_for=self._idle_for)
+        self.relay = Relay(
+            loop,
+            self._fault,
+            dial,
+            terminate=self._terminate,
+            admit=lambda go: connect(self, go),
+            quiet_for=self._idle_for,
+        )
         self.relay.hold()
         self._where = whole.where
         self._requests: dict[tuple[str, int], Request] = {}
@@ -76,6 +85,11 @@ class Trial:
         loop.after(whole.login_timeout + _WARM_UP, self._check_warm)
 
     @property
+    def is_warm(self) -> bool:
+        """Whether its pool has been full; what it opens now was not foreseen."""
+        return self._warm is not None
+
+    @property
     def sessions(self) -> int:
         """How many sessions the server may hold for it now, or will when its pool is full."""
         expected = self.order.pool.threads if self._warm is None else 0
@@ -88,18 +102,25 @@ class Trial:
             # A connection that the application has no longer, and the server still: which session that is, only those
             # tell that served nobody since.
             served = {request.session for request in self._requests.values()}
-            orphans = sum(flow.is_orphan for flow in self.relay.flows)
-            gone = [ghost for ghost in found if ghost.session not in served][:orphans]
+            unserved = [ghost for ghost in found if ghost.session not in served]
+            unserved.sort(key=lambda ghost: ghost.session not in (self._warm or ()))
+            gone = unserved[: self.relay.orphans]
             self._ghosts = {**(self._ghosts or {}), **{ghost.session: ghost for ghost in gone}}
         if self._finishing:
             self._finish()
         else:
-            self.relay.release_dropped()
+            self.relay.release_orphans()
 
     def terminated(self) -> None:
         """The server has been told to end the sessions."""
         self._terminating = False
         self.relay.late |= time.monotonic() > self._went_idle + self._idle_for
+
+    def look_early(self) -> None:
+        """Look at the sessions that the application can no longer reach, if there are any, and free the server of them."""
+        if not self._finishing and not self._looking and self.relay.orphans:
+            self._looking = True
+            self._look(self)
 
     def abort(self) -> None:
         """End it, with nothing left behind and nothing told."""
@@ -156,7 +177,7 @@ class Trial:
             return
         self.relay.go_on()
         self._fault.begin(self.relay)
-        self._loop.after(self._idle_for + _FIRST_LOOK, self._look_early)
+        self._loop.after(self._idle_for + _FIRST_LOOK, self.look_early)
         self._loop.after(self._idle_for + self.order.cap, self._look_last)
 
     def _request(self, told: dict[str, Any]) -> None:
@@ -181,11 +202,6 @@ class Trial:
         if self._warm is None and not self._finishing:
             self._broken = self._broken or "the application's pool was not filled in time"
             self._look_last()
-
-    def _look_early(self) -> None:
-        if not self._finishing and not self._looking and any(flow.dropped for flow in self.relay.flows):
-            self._looking = True
-            self._look(self)
 
     def _look_last(self) -> None:
         if self._finishing:

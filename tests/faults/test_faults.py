@@ -206,7 +206,7 @@ def after_a_half_close_the_server_keeps_its_session(path: Make, postgres: Postgr
         assert CLOSED in error_of(connection)
     assert sessions(postgres, pid) == 1
     assert way.relay.flows[0].is_orphan
-    way.relays.do(way.relay.release_dropped)
+    way.relays.do(way.relay.release_orphans)
     wait_for(lambda: sessions(postgres, pid) == 0)
 
 
@@ -218,7 +218,7 @@ def a_dropped_connection_leaves_a_session_until_it_is_released(path: Make, postg
         ask(connection)
         way.struck()
     assert sessions(postgres, pid) == 1
-    way.relays.do(way.relay.release_dropped)
+    way.relays.do(way.relay.release_orphans)
     wait_for(lambda: sessions(postgres, pid) == 0)
 
 
