@@ -7,7 +7,7 @@ import time
 # Below this nobody was asleep: clocks are read one after the other, and adjusted (seconds).
 _ASLEEP = 0.5
 # A loop that comes back so much later than it meant to was stopped; a busy machine is late by less.
-_STOOD_STILL = 3.0
+_STOOD_STILL = 2.0
 
 
 class Clocks:

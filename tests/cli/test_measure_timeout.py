@@ -147,7 +147,7 @@ def test_a_process_that_stood_still_says_so(postgres: PostgresServer) -> None:
         running.wait_for("measuring")
         wait_until(lambda: sessions(postgres) >= 3, "the connections")
         running.send_signal(signal.SIGSTOP)
-        threading.Event().wait(3.5)  # what is tried is that time passes
+        threading.Event().wait(2.6)  # what is tried is that time passes
         running.send_signal(signal.SIGCONT)
 
     result = measure(postgres.dsn(), "--up-to", "2s", "--connections", "6", "--json", after_start=stop)
@@ -256,7 +256,7 @@ def test_in_the_background(roomy: PostgresServer, tmp_path: Path) -> None:
 
 def test_what_was_killed_in_the_background_is_resumed(roomy: PostgresServer, tmp_path: Path) -> None:
     state = tmp_path / "state"
-    again = (roomy.dsn(), "--up-to", "5s", "--connections", "8", "--background", state)
+    again = (roomy.dsn(), "--up-to", "4s", "--connections", "8", "--background", state)
     pids = set()
     try:
         with start_dbdoctor("measure-timeout", "--no-config", *again) as running:
