@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbdoctor.cli import options
 from dbdoctor.cli.progress import Progress
 from dbdoctor.cli.recommend_case import make_case
+from dbdoctor.cli.recommend_judge import judged
 from dbdoctor.cli.recommend_options import RecommendOptions
 from dbdoctor.errors import CannotLookError, ExitCode
 from dbdoctor.model.advice import Advice, SweepRow, WhatIf
@@ -197,6 +198,7 @@ class RecommendRun:
             from dbdoctor.sizing.sweep_table import sweep_rows
 
             rows = sweep_rows(case, found, self._progress)
+        findings, skipped = judged(case, found)
         return Advice(
             found,
             target=target.shown if target else None,
@@ -204,6 +206,8 @@ class RecommendRun:
             profile=target.profile if target else None,
             what_ifs=what_ifs,
             sweep=rows,
+            findings=findings,
+            skipped=skipped,
             notes=tuple(notes),
         )
 

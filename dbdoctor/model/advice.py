@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from dbdoctor.model.finding import Finding
+from dbdoctor.model.finding import Finding, Skipped
 from dbdoctor.model.sizing import Budget, Prediction, Recommendation
 
 
@@ -55,6 +55,6 @@ class Advice:
     what_ifs: tuple[WhatIf, ...] = ()
     sweep: tuple[SweepRow, ...] = ()
     findings: tuple[Finding, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     took: float = 0.0
-    working: Mapping[str, Any] = field(default_factory=dict)

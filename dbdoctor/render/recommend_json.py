@@ -11,7 +11,7 @@ from dbdoctor.model.demand import Demand
 from dbdoctor.model.finding import Finding
 from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.sizing import Because, Bounds, Budget, CrossCheck, Prediction, Range, SizePoint
-from dbdoctor.render.json_values import cleaned, finding_object, number, text_or_none
+from dbdoctor.render.json_values import cleaned, finding_object, number, skipped_object, text_or_none
 
 SCHEMA = "dbdoctor.recommend/1"
 
@@ -36,6 +36,7 @@ def advice_object(advice: Advice) -> dict[str, Any]:
         "connections": found.connections,
         "size_range": _range(found.size_range),
         "prediction": _prediction(found.prediction),
+        "current_prediction": _prediction(found.current_prediction),
         "verified": None,
         "saturated": text_or_none(found.saturated),
         "demand": _demand(found.demand),
@@ -46,6 +47,7 @@ def advice_object(advice: Advice) -> dict[str, Any]:
         "what_if": [_what_if(one) for one in advice.what_ifs],
         "sweep": [_row(one) for one in advice.sweep],
         "findings": [cleaned(finding_object(one)) for one in advice.findings],
+        "skipped": [cleaned(skipped_object(one)) for one in advice.skipped],
         "notes": cleaned([*found.notes, *advice.notes]),
         "incomplete": cleaned(list(found.incomplete)),
         "took_seconds": number(advice.took, 3),
@@ -54,13 +56,19 @@ def advice_object(advice: Advice) -> dict[str, Any]:
 
 def failure_json(target: str, findings: Sequence[Finding]) -> str:
     """The same object when there was no way in: whole, without settings, the failure among its findings."""
+    lists = ("because", "server_settings", "cross_checks", "what_if", "sweep", "skipped", "notes", "incomplete")
+    nothing = (
+        "server", "settings", "current", "connections", "size_range", "prediction", "current_prediction", "verified",
+        "saturated", "demand", "wait_target", "bounds", "budget", "took_seconds",
+    )  # fmt: skip
     empty: dict[str, Any] = {
-        "schema": SCHEMA, "target": text_or_none(target), "server": None, "settings": None, "current": None,
-        "current_is_fine": False, "because": [], "server_settings": [], "connections": None, "size_range": None,
-        "prediction": None, "verified": None, "saturated": None, "demand": None, "wait_target": None, "bounds": None,
-        "budget": None, "cross_checks": [], "what_if": [], "sweep": [],
-        "findings": [cleaned(finding_object(one)) for one in findings], "notes": [], "incomplete": [], "took_seconds": None,
-    }  # fmt: skip
+        "schema": SCHEMA,
+        "target": text_or_none(target),
+        "current_is_fine": False,
+        **dict.fromkeys(nothing),
+        **{name: [] for name in lists},
+        "findings": [cleaned(finding_object(one)) for one in findings],
+    }
     return json.dumps(empty, ensure_ascii=True)
 
 

@@ -15,13 +15,14 @@ def number_lines(advice: Advice, style: Style) -> Iterator[str]:
     found = advice.recommendation
     yield ""
     yield style.paint("the numbers", bold=True)
-    shown: dict[str, Any] = {}
+    before: tuple[str, Mapping[str, Any]] = ("", {})
     for one in (*found.because, *found.server_settings):
+        if one.evidence and one.evidence == before[1]:
+            yield f"  {one.setting}: as {before[0]}"
+            continue
+        before = (one.setting, one.evidence)
         yield f"  {one.setting}"
         for name, value in one.evidence.items():
-            if shown.get(name) == value and isinstance(value, (list, dict)):
-                continue
-            shown[name] = value
             yield fill(f"{name} = {_value(value)}", style.width, "        ", "    ")
     if found.bounds.ceilings or found.bounds.knee:
         yield "  bounds"

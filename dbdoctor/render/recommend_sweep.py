@@ -12,6 +12,7 @@ from dbdoctor.render.style import Style
 
 _WIDEST = 40
 _LEAST_BARS = 12
+_MORE_BUSY = "more busy"  # of samples: the share of the moments in which more sessions than that were busy
 _COLUMNS = (
     Column("mark", ""),
     Column("size", "size", right=True, gap=1),
@@ -32,11 +33,15 @@ def sweep_lines(advice: Advice, style: Style) -> Iterator[str]:
         yield "  nothing is known of the demand, so that every size would look alike"
         return
     rows = [_cells(row) for row in advice.sweep]
-    table = lay_out(_COLUMNS, rows, style.width - 2 - _LEAST_BARS, unicode=style.unicode)
+    is_sampled = advice.sweep[0].wait_p99 is None
+    columns = [
+        column._replace(title=_MORE_BUSY) if is_sampled and column.name == "waiting" else column for column in _COLUMNS
+    ]
+    table = lay_out(columns, rows, style.width - 2 - _LEAST_BARS, unicode=style.unicode)
     taken = sum(table.widths) + sum(column.gap for column in table.columns[1:])
     room = min(_WIDEST, style.width - taken - 4)
     bars = _bars(advice.sweep, room, unicode=style.unicode) if room >= _LEAST_BARS - 2 else [""] * len(rows)
-    yield "  " + "".join(table.line([column.title for column in _COLUMNS])).rstrip()
+    yield "  " + "".join(table.line([column.title for column in columns])).rstrip()
     for cells, bar, row in zip(rows, bars, advice.sweep, strict=True):
         text = ("  " + "".join(table.line(cells)) + "  " + bar).rstrip()
         yield style.paint(text, "green") if row.chosen else text

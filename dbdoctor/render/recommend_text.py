@@ -13,7 +13,7 @@ from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.sizing import Because, Budget, Prediction, Recommendation, WaitTarget
 from dbdoctor.render.clean import clean, fill
 from dbdoctor.render.columns import Column, lay_out
-from dbdoctor.render.finding import by_severity, finding_lines
+from dbdoctor.render.finding import by_severity, finding_lines, skipped_lines
 from dbdoctor.render.recommend_code import engine_lines
 from dbdoctor.render.recommend_numbers import number_lines
 from dbdoctor.render.recommend_sweep import sweep_lines
@@ -36,6 +36,9 @@ def advice_lines(advice: Advice, style: Style, *, sweep: bool = False, numbers: 
     if numbers:
         yield from number_lines(advice, style)
     yield from _notes(advice, style)
+    for skipped in advice.skipped:
+        yield ""
+        yield from skipped_lines(skipped, style)
     for finding in by_severity(advice.findings):
         yield ""
         yield from finding_lines(finding, style)
@@ -215,6 +218,16 @@ def _compared(found: Recommendation, style: Style) -> Iterator[str]:
     yield "  " + "".join(table.line([column.title for column in columns])).rstrip()
     for row in rows:
         yield "  " + "".join(table.line(row)).rstrip()
+    before = found.current_prediction
+    if before is not None and not found.current_is_fine:
+        yield fill(f"as it is now, {_short(before)}", style.width, "      ", "  ")
+
+
+def _short(one: Prediction) -> str:
+    return (
+        f"99 % wait up to {_time(one.point.p99)}, {one.timeouts} give up, {one.connects_per_second:.2g} new connections "
+        "a second"
+    )
 
 
 def _now(current: PoolSettings, setting: str) -> Any:
@@ -245,11 +258,7 @@ def _answer(one: WhatIf) -> str:
     )
     parts = [shown or "NullPool"]
     if one.prediction is not None:
-        point = one.prediction.point
-        parts.append(
-            f"99 % wait up to {_time(point.p99)}, {one.prediction.timeouts} give up, "
-            f"{one.prediction.connects_per_second:.2g} new connections a second"
-        )
+        parts.append(_short(one.prediction))
     if one.budget is not None:
         known = not one.budget.usable_working.startswith("no limit")
         fits = f" of {one.budget.usable}: {'fits' if one.budget.feasible else 'does not fit'}" if known else ""

@@ -41,9 +41,10 @@ def judge_all(facts: ServerFacts, target: Target) -> tuple[list[Finding], list[S
 def pages() -> dict[str, Page]:
     """The page of every code that a rule can give, in the order of the codes."""
     from dbdoctor.model.page import parse_page
-    from dbdoctor.rules import measured, sessions, trials
+    from dbdoctor.rules import measured, sessions, sizing, trials
 
-    every = [*_rules(), *sessions.modules(), *measured.modules(), *trials.modules()]
+    groups = (sessions, measured, trials, sizing)
+    every = [*_rules(), *(module for group in groups for module in group.modules())]
     found = {code: parse_page(code, module.__doc__ or "") for module in every for code in module.CODES}
     return dict(sorted(found.items()))
 

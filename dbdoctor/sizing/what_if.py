@@ -12,7 +12,7 @@ from dbdoctor.model.advice import WhatIf
 from dbdoctor.model.demand import Course, Stated, Trace
 from dbdoctor.model.sizing import Prediction, Range, Recommendation, SizePoint
 from dbdoctor.sizing import closed_forms as forms
-from dbdoctor.sizing.barging import WAKE_UP, PoolModel
+from dbdoctor.sizing.barging import WAKE_UP, PoolModel, wake_up_of
 from dbdoctor.sizing.case import Case, Progress, service_at, solve
 from dbdoctor.sizing.fleet import budget
 from dbdoctor.sizing.replay import sweep
@@ -45,7 +45,7 @@ def predicted(case: Case, split: Split) -> Prediction | None:
     """What a pool of this size does; None where the demand does not tell."""
     if isinstance(case.demand, Trace):
         model = model_of(case)
-        swept = sweep(case.demand.courses, [split.connections], handoff=WAKE_UP, extra_use=model.ping)
+        swept = sweep(case.demand.courses, [split.connections], handoff=model.wake_up, extra_use=model.ping)
         found = predict(case.demand.courses, swept, split, model, case.wait_target.share)
         return replace(found, sweep=())
     if isinstance(case.demand, Stated):
@@ -59,7 +59,9 @@ def model_of(case: Case) -> PoolModel:
     timeout = 30.0 if current is None or current.pool_timeout is None else current.pool_timeout
     connect = _CONNECT if case.around.connect is None else case.around.connect
     pinged = current is not None and bool(current.pool_pre_ping)
-    return PoolModel(1, timeout=timeout, connect=connect, ping=0.0 if pinged else case.around.round_trip or 0.0)
+    ping = 0.0 if pinged else case.around.round_trip or 0.0
+    wake_up = wake_up_of(case.demand.courses) if isinstance(case.demand, Trace) else WAKE_UP
+    return PoolModel(1, timeout=timeout, connect=connect, ping=ping, wake_up=wake_up)
 
 
 def redealt(trace: Trace, ratio: float, seed: int = 0) -> Trace:
