@@ -73,8 +73,8 @@ def _server(facts: ServerFacts | None, ours: int, reserve: int) -> Iterator[Ceil
             max(0, limit.limit - others),
             f"{limit.limit} - {others} used by others" if others else f"its limit of {limit.limit}",
         )
-    workers: Any = facts.extra.get("max_workers")
-    if facts.product == "sqlserver" and _counts(workers):
+    workers: Any = facts.extra.get("max_workers")  # SQL Server's alone
+    if _counts(workers):
         yield Ceiling(
             "the server's workers",
             int(workers),

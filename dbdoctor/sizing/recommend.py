@@ -71,9 +71,23 @@ def recommend(wish: Wish, progress: Callable[[str], None] = lambda _text: None) 
         budget=wish.budget,
         saturated=choice.saturated,
         server_settings=limited.server_settings,
-        notes=(demand.source.worth, *demand.notes, *choice.notes, *([knee] if knee else [])),
+        notes=tuple(_notes(wish, demand, choice, knee)),
         incomplete=(*limited.incomplete, *(wish.budget.give_up if wish.budget else ())),
     )
+
+
+def _notes(wish: Wish, demand: Demand, choice: Choice, knee: str | None) -> Iterator[str]:
+    yield demand.source.worth
+    yield from demand.notes
+    yield from choice.notes
+    now = _current_split(wish.current)
+    if isinstance(wish.demand, Samples) and now is not None and (demand.most_at_once or 0) >= now.connections:
+        yield (
+            f"the pool was full in some samples ({now.connections} sessions of a process busy at once): more may be wanted than "
+            "it let through, so that this is a lower bound"
+        )
+    if knee:
+        yield knee
 
 
 def _summary(wish: Wish) -> Demand:

@@ -8,7 +8,7 @@ from dbdoctor.sizing.bounds import bounds_of, deadlock_floor, worker_threads
 from dbdoctor.sizing.fleet import budget, declared, wish
 from dbdoctor.sizing.limits import knee_note, limit
 
-FACTS = ServerFacts("postgresql", "18.0", 180000, slots=Slots(200, 3, 50))
+FACTS = ServerFacts("PostgreSQL", "18.0", 180000, slots=Slots(200, 3, 50))
 
 
 def room(connections: int) -> Bounds:
@@ -121,7 +121,7 @@ def test_every_bound_with_its_sum():
 def test_workers_of_sql_server():
     # Microsoft's table of max worker threads, 64 bits.
     assert [worker_threads(cores) for cores in (4, 8, 16, 32, 64)] == [512, 576, 704, 960, 1472]
-    facts = ServerFacts("sqlserver", "16", 16, slots=Slots(32767, 0, 100), extra={"max_workers": 576})
+    facts = ServerFacts("SQL Server", "16", 16, slots=Slots(32767, 0, 100), extra={"max_workers": 576})
     assert bounds_of(facts, Surroundings()).narrowest == Ceiling(
         "the server's workers",
         576,

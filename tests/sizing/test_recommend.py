@@ -14,7 +14,7 @@ from tests.sizing import demands
 from tests.sizing.test_choice import trace
 from tests.sizing.test_fleet import BATCH, WEB, room
 
-FACTS = ServerFacts("postgresql", "18.0", 180000, slots=Slots(100, 3, 40))
+FACTS = ServerFacts("PostgreSQL", "18.0", 180000, slots=Slots(100, 3, 40))
 AROUND = Surroundings(
     idle_timeout=350, idle_timeout_of="AWS NLB", deadline=10, round_trip=0.0005, threads=40, keepalive_resets_it=True
 )
@@ -231,6 +231,13 @@ def test_a_lenient_target_needs_fewer(steady):
     assert strict is not None
     assert lenient is not None
     assert lenient < strict
+
+
+def test_samples_of_a_full_pool_are_a_lower_bound():
+    full = Samples(((3, 5, 5, 5, 5) * 20,), 1.0)
+    told = recommend(Wish(full, current=PoolSettings(5, 0)))
+    assert any("the pool was full" in note for note in told.notes)
+    assert not any("full" in note for note in recommend(Wish(full, current=PoolSettings(5, 10))).notes)
 
 
 def test_progress_is_told(steady):
