@@ -32,6 +32,17 @@ def _no_secrets_of_other_tests() -> None:
     secret._known.clear()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """pytest-xdist 3.8 writes a test's group into `_nodeid`, which pytest 9.2 reads no longer: groups would do nothing."""
+    for item in items:
+        written = getattr(item, "_nodeid", None)
+        if isinstance(written, str) and written != item.nodeid:
+            from _pytest.nodeid import coerce_node_id
+
+            item._id = coerce_node_id(written)
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     # Not before: pytest rewrites the assertions of its plugins, if it is the first to import them.
     from tests.servers.fixtures import available

@@ -206,16 +206,12 @@ class SimulateRun:
     def _address(self) -> Address:
         """The first address that takes connections, as the driver would find it."""
         from dbdoctor.probe.deadline import Deadline
-        from dbdoctor.probe.events import StageLog
-        from dbdoctor.probe.reach import reach
+        from dbdoctor.trials.targets import address_of
 
-        found = reach(self._target, Deadline.after(self._login_timeout), StageLog(lambda _event: None))
-        for attempt in found.attempts:
-            if attempt.socket is not None:
-                attempt.socket.close()
-        if not found.attempts:
+        found = address_of(self._target, Deadline.after(self._login_timeout))
+        if found is None:
             raise CannotLookError("the server cannot be reached any more", help="run `dbdoctor check` on it")
-        return found.attempts[0].address
+        return found
 
     def _report(self, plan: Plan, simulation: Simulation, took: float, incomplete: str | None) -> SimulationReport:
         from dbdoctor.rules.trials import judge_trials

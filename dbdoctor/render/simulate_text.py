@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from string import ascii_uppercase
 
@@ -106,12 +107,20 @@ def _seen(report: SimulationReport, letters: dict[str, str], style: Style) -> It
 
 
 def _things_seen(report: SimulationReport, fault: FaultFacts) -> dict[str, list[str]]:
+    """In the words of the first that saw it: the ports and numbers in a driver's words differ from trial to trial."""
+    words: dict[str, str] = {}
     found: dict[str, list[str]] = {}
     for pool in report.pools:
         case = report.case(fault.code, pool.name)
         for text in _things(case) if case else []:
-            found.setdefault(text, []).append(pool.name)
+            alike = _unnumbered(text) if case and case.error and text.startswith(case.error.type) else text
+            found.setdefault(words.setdefault(alike, text), []).append(pool.name)
     return found
+
+
+def _unnumbered(text: str) -> str:
+    """Without what differs from trial to trial, but with the native number that SQL Server's errors end with."""
+    return re.sub(r"(?<!\()\b[0-9a-f]*\d[0-9a-f]*\b(?!\))", "#", text)
 
 
 def _things(case: Case) -> Iterator[str]:

@@ -84,6 +84,11 @@ _SQLSERVER: tuple[Entry, ...] = (
     ("keepalive-late", "TCP keepalives after it", (measures_odbc.keepalive_late,)),
     ("session-recovery-off", "the driver does not reconnect by itself", (measures_odbc.recovery_off,)),
     (
+        "pre-ping+session-recovery-off",
+        "tested at checkout, and the driver does not reconnect by itself",
+        (measures.pre_ping, measures_odbc.recovery_off),
+    ),
+    (
         "driver-manager-pooling",
         "replaced in time, over the driver manager's own pool",
         (measures.recycle_below, measures_odbc.driver_manager_pooling),

@@ -122,7 +122,10 @@ def test_what_the_config_states_is_the_current_pool(postgres, tmp_path):
     )  # fmt: skip
     found = json.loads(result.stdout)
     assert found["stands_for_seconds"] == 240
-    # Three requests at once, as many as the pool has connections, and each connection was closed.
-    assert [(case["pool"], case["outcome"], case["failed"]) for case in found["cases"]] == [("current", "errors", 3)]
+    # Three requests at once, and each connection was closed. Who comes after the first error may get a new one already.
+    (case,) = found["cases"]
+    assert case["pool"] == "current"
+    assert case["outcome"] == ("one-error" if case["failed"] == 1 else "errors")
+    assert 1 <= case["failed"] <= 3
     assert result.exit_code == 1, result.stdout
     assert any(finding["severity"] == "error" for finding in found["findings"])

@@ -50,7 +50,8 @@ def judge(tried: Tried) -> Iterator[Finding]:
         Severity.ERROR,
         hits,
         title=f"SQLAlchemy does not take it for a lost connection: {message}",
-        why="the broken connection stays in the pool and is given to the next request; pool_pre_ping raises the same error",
+        why="the broken connection goes back into the pool and is given to the next request, and pool_pre_ping passes the "
+        "error of its test on to the request in place of replacing the connection",
         fix="say that this error is a disconnect",
         command='@event.listens_for(engine, "handle_error")\n'
         "def is_disconnect(context):\n"
