@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from dbdoctor.model.advice import Advice, SweepRow
+from dbdoctor.model.demand import Source
 from dbdoctor.model.duration import format_duration
 from dbdoctor.render.columns import Column, lay_out
 from dbdoctor.render.style import Style
@@ -32,6 +33,8 @@ def sweep_lines(advice: Advice, style: Style) -> Iterator[str]:
     if not advice.sweep:
         yield "  nothing is known of the demand, so that every size would look alike"
         return
+    if advice.recommendation.demand.source is Source.STATED:
+        yield "  in the busiest second, by Erlang C"
     rows = [_cells(row) for row in advice.sweep]
     is_sampled = advice.sweep[0].wait_p99 is None
     columns = [

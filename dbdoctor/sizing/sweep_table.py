@@ -11,7 +11,7 @@ from dbdoctor.sizing.barging import simulate
 from dbdoctor.sizing.case import Case, Progress
 from dbdoctor.sizing.demand import busiest
 from dbdoctor.sizing.split import Split, extra_connects, of
-from dbdoctor.sizing.what_if import model_of, stated_point
+from dbdoctor.sizing.what_if import BURST, model_of, stated_point
 
 _MOST = 60_000  # checkouts of the busiest parts that are simulated for each size
 _BESIDE = 8
@@ -19,7 +19,10 @@ _TIMES = 2
 
 
 def sweep_rows(case: Case, found: Recommendation, progress: Progress) -> tuple[SweepRow, ...]:
-    """Sizes from small to large, the recommended one marked; none where nothing is known of the demand."""
+    """Sizes from small to large, the recommended one marked; none where nothing is known of the demand.
+
+    Of a stated rate it is the busiest second's that is shown, for which the pool is sized.
+    """
     size = found.connections
     if size is None or case.demand is None:
         return ()
@@ -68,7 +71,8 @@ def _split(found: Recommendation, size: int) -> Split:
 def _row(case: Case, one: int, size: int) -> SweepRow:
     row = SweepRow(one, one, 0, None, None, None, None, None, one * case.service.pools, one == size)
     if isinstance(case.demand, Stated):
-        point = stated_point(case.demand, one)
+        busiest_second = case.demand._replace(rate=case.demand.rate * (case.demand.burst or BURST))
+        point = stated_point(busiest_second, one)
         return row._replace(wait_mean=point.mean, wait_p99=point.p99, waiting=point.share)
     if isinstance(case.demand, Samples):
         every = [count for counts in case.demand.counts for count in counts]

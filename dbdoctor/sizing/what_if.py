@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from array import array
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ from typing import Any
 
 from dbdoctor.model.advice import WhatIf
 from dbdoctor.model.demand import Course, Stated, Trace
-from dbdoctor.model.sizing import Prediction, Range, Recommendation, SizePoint
+from dbdoctor.model.duration import format_duration
+from dbdoctor.model.sizing import Prediction, Recommendation, SizePoint
 from dbdoctor.sizing import closed_forms as forms
 from dbdoctor.sizing.barging import WAKE_UP, PoolModel, wake_up_of
 from dbdoctor.sizing.case import Case, Progress, service_at, solve
@@ -21,6 +23,7 @@ from dbdoctor.sizing.split import Split, predict
 SIZES = ("pool_size", "max_overflow")
 """The changes that force a size."""
 
+BURST = 3.0  # as `recommend` assumes it where none is stated
 _CONNECT = 0.005  # seconds, as `recommend` assumes it
 
 
@@ -38,6 +41,8 @@ def answer(case: Case, base: Recommendation, changes: Mapping[str, Any], progres
     settings = {**base.settings, **{name: value for name, value in changes.items() if name.startswith("pool_")}}
     settings |= {"pool_size": split.pool_size, "max_overflow": split.max_overflow}
     table = budget([service_at(changed.service, split.connections), *changed.others], changed.bounds)
+    if isinstance(changed.demand, Stated):
+        note = _stated_note(changed.demand, split.connections)
     return WhatIf(changes, settings, predicted(changed, split), table, forced=True, note=note)
 
 
@@ -48,8 +53,6 @@ def predicted(case: Case, split: Split) -> Prediction | None:
         swept = sweep(case.demand.courses, [split.connections], handoff=model.wake_up, extra_use=model.ping)
         found = predict(case.demand.courses, swept, split, model, case.wait_target.share)
         return replace(found, sweep=())
-    if isinstance(case.demand, Stated):
-        return _stated(case.demand, split)
     return None
 
 
@@ -118,12 +121,16 @@ def _demand(case: Case, changes: Mapping[str, Any], ratio: float) -> tuple[Any, 
     return demand, "the demand of a process is taken as it is: it cannot be dealt anew to other numbers of them"
 
 
-def _stated(stated: Stated, split: Split) -> Prediction:
-    """By Erlang C, from the stated rate to that of the busiest second."""
-    factor = forms.variability(stated.arrival_cv, stated.use_cv)
-    point = stated_point(stated, split.connections)
-    high = forms.wait_quantile(stated.load * (stated.burst or 3.0), split.connections, stated.use, 0.99, factor)
-    return Prediction(point, Range(point.p99, high), Range(point.p99, high), 0, 0, 0.0, 0.0)
+def _stated_note(stated: Stated, size: int) -> str:
+    """What a formula says of this size; a simulation would need a trace."""
+    burst = stated.burst or BURST
+    calm = stated_point(stated, size).p99
+    busy = stated_point(stated._replace(rate=stated.rate * burst), size).p99
+    return f"by Erlang C 99 % wait up to {_told(calm)}, in a second with {burst:g} times the rate up to {_told(busy)}"
+
+
+def _told(seconds: float) -> str:
+    return format_duration(seconds) if math.isfinite(seconds) else "any length: that is more than it can serve"
 
 
 def stated_point(stated: Stated, size: int) -> SizePoint:
