@@ -146,12 +146,14 @@ class MeasureRun:
         beside = 3 if asked.keepalive else 1
         if spare is None or spare >= asked.connections + beside:
             return asked
+        from dbdoctor.rules._common import count
+
         if spare < beside + 1:
             raise CannotLookError(
                 f"{self.target.shown} has too few free sessions for a measurement",
                 help="`dbdoctor leaks` shows who holds them",
             )
-        self.progress.say(f"note: only {spare - beside} connections, since the server has not more to spare")
+        self.progress.say(f"note: only {count(spare - beside, 'connection')}, since the server has not more to spare")
         return asked._replace(connections=spare - beside)
 
     def _measure(self, way: Way, asked: MeasureOptions, examination: Examination) -> Measured:
@@ -181,11 +183,14 @@ class MeasureRun:
         )
 
     def _announce(self, measurement: Measurement, asked: MeasureOptions) -> None:
+        from dbdoctor.rules._common import count
+
         beside = " and 2 that TCP keeps alive" if asked.keepalive else ""
         longest = format_duration(measurement.plan.longest + 2)
         self.progress.say(
             f"measuring the idle timeout to {self.target.shown}, up to {format_duration(asked.up_to)}: at most "
-            f"{asked.connections} connections at once{beside}, {longest} if there is none, Ctrl-C gives what is known by then"
+            f"{count(asked.connections, 'connection')} at once{beside}, {longest} if there is none; "
+            "Ctrl-C gives what is known by then"
         )
 
     def _clear_away(self, way: Way, links: Links, found: Found, *, hurry: bool) -> Ghosts | None:

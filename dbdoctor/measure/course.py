@@ -244,11 +244,14 @@ class Course:
         for seat in idle:
             seat.aim = None
         self._pending = []
+        high = self.bracket.at_most
         for age in ages:
-            # Those beyond it are no use, but for the last: if one beyond the upper end does not answer, that confirms.
             fitting = [one for one in idle if now is None or one.age(now) <= age]
-            if not fitting and age == ages[-1] and self._refining:
-                fitting = idle
+            if now is not None and high is not None and age > high:
+                # If one a little beyond the upper end does not answer either, that confirms, and at once.
+                beyond = [one for one in idle if one.age(now) > age]
+                near = [one for one in beyond if one.age(now) <= self._near(age)]
+                fitting = near or fitting or beyond
             if not fitting:
                 self._pending.append(age)
                 continue
@@ -276,8 +279,10 @@ class Course:
 
     def _is_confirmed(self, high: float) -> bool:
         """Whether a second one did not answer at nearly the same age."""
-        near = high + self._wanted(high) + 4 * (self._trip + _ACKNOWLEDGED)
-        return sum(death.age <= near for death in self._deaths) > 1
+        return sum(death.age <= self._near(high) for death in self._deaths) > 1
+
+    def _near(self, high: float) -> float:
+        return high + self._wanted(high) + 4 * (self._trip + _ACKNOWLEDGED)
 
     def _finish(self) -> None:
         drops = [death.drop for death in self._deaths]
@@ -287,7 +292,8 @@ class Course:
     def _settle(self, now: float) -> None:
         if not self._ends:
             return
-        ages = [seat.age(now) for seat in self.seats.values() if seat.asked is None]
+        first = min(end.at for end in self._ends)
+        ages = [seat.age(now) for seat in self.seats.values() if seat.asked is None and seat.since < first]
         verdict = judge_ends(self._ends, ages)
         if verdict is Verdict.TIMEOUT:
             drops = [end.drop for end in self._ends]

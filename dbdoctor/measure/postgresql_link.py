@@ -41,6 +41,7 @@ class PostgresqlLink:
         self._anonymous = anonymous
         self._connection: Any = None
         self._cursor: Any = None
+        self._problem = "the connection was not begun"
         self._opened = False
         self._sent = 0.0
         self._noticed = 0
@@ -49,10 +50,12 @@ class PostgresqlLink:
         """Begin to log in. What fails at once is told by the first `step`."""
         import psycopg2
 
-        with contextlib.suppress(psycopg2.Error, UnicodeDecodeError):
+        try:
             self._connection = psycopg2.connect(async_=1, keepalives="0", **self._arguments)
             _be_verbose(self._connection)
             self.wants_write = True
+        except (psycopg2.Error, UnicodeDecodeError) as error:
+            self._problem = redact(first_line(_words(error)))
 
     def fileno(self) -> int:
         """libpq's socket, which changes while it tries several hosts."""
@@ -64,7 +67,7 @@ class PostgresqlLink:
     def step(self, now: float) -> Event | None:
         """The next piece of the login, of an answer, or of what nobody asked for."""
         if self._connection is None:
-            return Failed("the connection was not begun")
+            return Failed(self._problem)
         if self._opened and self._cursor is None:
             return self._overhear()
         end = glimpse(self.fileno()).end if self._opened else None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from dbdoctor.measure.run import Found
 from dbdoctor.model.device import look_alikes
 from dbdoctor.model.measured import Advice, Bracket, Drop, Ghosts, Measured, MeasureOptions, Where
 from dbdoctor.model.server import ServerFacts
-from dbdoctor.model.target import Target
+from dbdoctor.model.target import Product, Target
 
 # What poolers write before they close: PgBouncer (src/client.c, src/janitor.c), Pgpool-II (pool_process_query.c).
 _POOLERS = re.compile(
@@ -52,9 +53,24 @@ def make_measured(
         advice=_advice(found) if has_value else Advice(),
         interrupted=interrupted,
         answered=found.done,
-        notes=(*notes, *found.notes),
+        notes=(*notes, *found.notes, *_remarks(found, target)),
         facts=facts,
     )
+
+
+def _remarks(found: Found, target: Target) -> Iterator[str]:
+    """What the reader should know beside."""
+    low, high = found.bracket
+    if not found.done or high is None:
+        return
+    if target.product is Product.SQLSERVER and found.drop in _NETWORK and found.keepalive_resets_it is not False:
+        yield (
+            "Microsoft's ODBC driver probes its connections each 30 s by itself, FreeTDS each 40 s: where that counts as "
+            "traffic, it keeps them alive"
+        )
+    said = target.path_idle_timeout
+    if said is not None and not low * 0.95 <= said <= high * 1.05:
+        yield f"the config says path_idle_timeout = {said:g} (seconds), which is not what was measured"
 
 
 def _where(found: Found, facts: ServerFacts | None) -> Where:

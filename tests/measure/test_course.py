@@ -90,6 +90,10 @@ def test_the_end_of_all_connections_at_once_is_no_idle_timeout(up_to: float, sha
     assert run.trouble
 
 
+def test_also_before_any_connection_was_used() -> None:
+    assert measure(Path(None, outage_at=0.8)).trouble
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.floats(2, 1500), st.floats(0.05, 0.95), DROPS)
 def test_it_is_resumed_above_what_was_known(timeout: float, share: float, drop: Drop) -> None:
