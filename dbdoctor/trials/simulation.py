@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbdoctor.errors import DbdoctorError
@@ -83,9 +84,8 @@ class Simulation:
             stack.callback(self._observer.end, self._order.prefix)
             ours, theirs = socket.socketpair()
             stack.callback(ours.close)
-            with theirs:
-                process = _start(theirs)
-            stack.callback(_end, process, ours)
+            with theirs, _uninterrupted():
+                stack.callback(_end, _start(theirs), ours)
             lines = Lines(ours)
             lines.send(to_json(order))
             self._listen(lines)
@@ -136,6 +136,16 @@ def _redacted(record: Record) -> Record:
         for request in record.requests
     )
     return record._replace(requests=requests, broken=record.broken and redact(record.broken))
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits: a process that has begun is known to whoever ends it. The process undoes it for itself."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(end: socket.socket) -> subprocess.Popen[bytes]:

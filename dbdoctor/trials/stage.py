@@ -128,6 +128,7 @@ class Stage:
 def main() -> None:
     """Read the order, and run it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command ends us by ending the socket
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))  # it began us with both held back
     die_with_parent()
     lines = Lines(socket.socket(fileno=int(sys.argv[1])))
     order: StageOrder | None = None
