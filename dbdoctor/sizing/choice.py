@@ -86,7 +86,7 @@ def from_trace(
         sweep=swept,
         sweeper=sweeper,
         cross_checks=cross_checks(demand, target, size),
-        notes=tuple(_notes(swept, size, target, closed=closed)),
+        notes=(*_notes(swept, size, target, closed=closed), *_doubt(trace)),
     )
 
 
@@ -225,6 +225,18 @@ def _notes(swept: Sweep, size: int, target: WaitTarget, *, closed: bool) -> list
             f"in the busiest part {target.share:.0%} wait up to {format_duration(reached)} with {size} connections{more}"
         )
     return notes
+
+
+def _doubt(trace: Trace) -> list[str]:
+    full = saturation.always_full(trace.courses)
+    if full is None:
+        return []
+    note = (
+        f"{full} connections were in use most of the time, and never more: the recording cannot show whether the pool or the "
+        "database held them there; if checkouts took longer then than they do when few are in use, it is the database, and a "
+        "larger pool will not help"
+    )
+    return [note]
 
 
 def _worst(swept: Sweep, size: int, target: WaitTarget) -> float:

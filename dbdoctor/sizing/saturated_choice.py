@@ -65,7 +65,7 @@ def _sizes(most: int) -> list[int]:
 def _reason(state: Saturation) -> str:
     return (
         f"the database is the bottleneck, a larger pool will not help: with {state.high:.0f} connections in use it ends "
-        f"{state.throughput:.0f} checkouts a second, no more than about {state.knee:.0f} at once would, and each takes "
+        f"{state.throughput:.0f} checkouts a second, as many as about {state.knee:.0f} at once would, and each takes "
         f"{format_duration(state.use_high)} instead of {format_duration(state.use_low)} with {state.low:.0f} in use"
     )
 

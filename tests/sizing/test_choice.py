@@ -102,6 +102,24 @@ def test_nothing_else_is_taken_for_a_saturated_database(course):
     assert choose(course).saturated is None
 
 
+def test_a_database_overrun_from_the_first_moment_is_told_by_that_moment():
+    choice = choose(demands.saturated(7, cores=4, size=40, seconds=30))
+    assert choice.saturated is not None
+    assert choice.size < 30
+
+
+def test_where_even_that_moment_is_too_short_it_is_said():
+    choice = choose(demands.saturated(20, cores=4, size=40, seconds=30))
+    assert choice.saturated or any("cannot show whether the pool or the database" in note for note in choice.notes)
+
+
+@pytest.mark.parametrize("callers", [12, 40])
+def test_what_a_recording_cannot_show_is_said(callers):
+    always = choose(demands.closed(callers, pause=0, size=callers))
+    assert any("cannot show whether the pool or the database" in note for note in always.notes)
+    assert not any("cannot show" in note for note in choose(demands.bursty(seconds=30)).notes)
+
+
 def test_a_pool_that_was_too_small_is_not_a_saturated_database():
     plan = demands.poisson(8, 60)
     _, waits = simulate_one(plan.arrivals, plan.uses, PoolModel(6, timeout=1e9, connect=0.0))
