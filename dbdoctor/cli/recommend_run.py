@@ -209,6 +209,7 @@ class RecommendRun:
             findings=findings,
             skipped=skipped,
             notes=tuple(notes),
+            arguments=case.around.connect_args or {},
         )
 
     def _print(self, advice: Advice) -> None:

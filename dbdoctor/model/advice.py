@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from dbdoctor.model.finding import Finding, Skipped
@@ -46,7 +46,10 @@ class WhatIf(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """The whole answer. `target` and `server` are None when nothing was connected to; `took` is seconds."""
+    """The whole answer. `target` is None when none was named, `server` when nothing was connected to; `took` is seconds.
+
+    `arguments` are those of the driver that the application gives now, as far as they are known.
+    """
 
     recommendation: Recommendation
     target: str | None = None
@@ -57,4 +60,5 @@ class Advice:
     findings: tuple[Finding, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     took: float = 0.0

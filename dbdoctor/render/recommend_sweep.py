@@ -17,7 +17,7 @@ _MORE_BUSY = "more busy"  # of samples: the share of the moments in which more s
 _COLUMNS = (
     Column("mark", ""),
     Column("size", "size", right=True, gap=1),
-    Column("p99", "99 % wait", right=True),
+    Column("p99", "99% wait", right=True),
     Column("mean", "mean wait", right=True, luxury=2),
     Column("waiting", "wait at all", right=True),
     Column("timeouts", "give up", right=True),
@@ -53,7 +53,7 @@ def sweep_lines(advice: Advice, style: Style) -> Iterator[str]:
             "  "
             + " " * taken
             + "  "
-            + ("bars: 99 % wait" if advice.sweep[0].wait_p99 is not None else "bars: wait at all")
+            + ("bars: 99% wait" if advice.sweep[0].wait_p99 is not None else "bars: wait at all")
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dbdoctor.model.advice import Advice, WhatIf
@@ -19,6 +19,8 @@ from dbdoctor.render.recommend_numbers import number_lines
 from dbdoctor.render.recommend_sweep import sweep_lines
 from dbdoctor.render.style import Style
 
+_NONE = 5e-5  # seconds: what is shorter is shown as none
+
 
 def advice_lines(advice: Advice, style: Style, *, sweep: bool = False, numbers: bool = False) -> Iterator[str]:
     """The whole report."""
@@ -29,7 +31,7 @@ def advice_lines(advice: Advice, style: Style, *, sweep: bool = False, numbers: 
     yield from _server_settings(found, style)
     yield from _predicted(found, style)
     yield from _budget(found.budget, style)
-    yield from _compared(found, style)
+    yield from _compared(found, advice.arguments, style)
     yield from _what_ifs(advice.what_ifs, style)
     if sweep:
         yield from sweep_lines(advice, style)
@@ -127,12 +129,9 @@ def _predicted(found: Recommendation, style: Style) -> Iterator[str]:
 
 def _prediction_words(one: Prediction, found: Recommendation) -> Iterator[str]:
     point = one.point
-    low, high = one.p99_range
     longest = " to ".join(dict.fromkeys((_time(one.longest.least), _time(one.longest.most))))
-    waits = [
-        f"{share} % get one within {_time(wait)}" for share, wait in ((50, point.p50), (95, point.p95)) if wait > 5e-5
-    ]
-    waits.append(f"99 % get one within {_time(point.p99)} (90 % certain: {_time(low)} to {_time(high)})")
+    waits = [f"{share}% {_get(wait)}" for share, wait in ((50, point.p50), (95, point.p95)) if wait > 5e-5]
+    waits.append(f"99% {_get(point.p99)}{_certain(one)}")
     if point.share > 0:
         yield f"{point.share:.2%} of the checkouts wait for a connection: {', '.join(waits)}; the longest {longest}"
     else:
@@ -144,17 +143,26 @@ def _prediction_words(one: Prediction, found: Recommendation) -> Iterator[str]:
     if found.size_range is not None:
         low, high = (round(end) for end in found.size_range)
         span = f"{low}" if low == high else f"{low} to {high}"
-        yield f"another recording of the same demand would have asked for {span} connections (5 to 95 %)"
+        yield f"another recording of the same demand would have asked for {span} connections (5 to 95%)"
     other = [one for one in found.cross_checks if not one.agrees]
     if other:
         said = ", ".join(f"{one.name} {one.size}" for one in other)
         yield f"closed formulas disagree, which know nothing of bursts: {said}"
 
 
+def _get(wait: float) -> str:
+    return f"get one within {_time(wait)}" if wait > _NONE else "get one at once"
+
+
+def _certain(one: Prediction) -> str:
+    low, high = one.p99_range
+    return "" if high <= _NONE else f" (with 90% certainty within {_time(low)} to {_time(high)})"
+
+
 def _time(seconds: float) -> str:
     if not math.isfinite(seconds):
         return "without end"
-    return "0 ms" if seconds < 5e-5 else format_duration(seconds)
+    return "0 ms" if seconds < _NONE else format_duration(seconds)
 
 
 def _budget(budget: Budget | None, style: Style) -> Iterator[str]:
@@ -194,7 +202,7 @@ def _budget(budget: Budget | None, style: Style) -> Iterator[str]:
         yield fill(f"to give up: {clean(text, 300)}", style.width, "      ", "  ")
 
 
-def _compared(found: Recommendation, style: Style) -> Iterator[str]:
+def _compared(found: Recommendation, arguments: Mapping[str, Any], style: Style) -> Iterator[str]:
     """Now and then, line by line; only where something is known of now."""
     if found.current is None:
         return
@@ -206,7 +214,8 @@ def _compared(found: Recommendation, style: Style) -> Iterator[str]:
     )
     rows = []
     for one in found.because:
-        if one.setting == "connect_args":
+        if isinstance(one.value, Mapping):
+            rows += [_row(name, arguments.get(name), value) for name, value in one.value.items()]
             continue
         rows.append(
             (one.setting, value_words(_now(found.current, one.setting)), value_words(one.value),
@@ -223,9 +232,13 @@ def _compared(found: Recommendation, style: Style) -> Iterator[str]:
         yield fill(f"as it is now, {_short(before)}", style.width, "      ", "  ")
 
 
+def _row(name: str, now: Any, then: Any) -> tuple[str, str, str, str]:
+    return name, value_words(now), value_words(then), "keep" if now == then else "change"
+
+
 def _short(one: Prediction) -> str:
     return (
-        f"99 % wait up to {_time(one.point.p99)}, {one.timeouts} give up, {one.connects_per_second:.2g} new connections "
+        f"99% wait up to {_time(one.point.p99)}, {one.timeouts} give up, {one.connects_per_second:.2g} new connections "
         "a second"
     )
 
@@ -264,7 +277,7 @@ def _answer(one: WhatIf) -> str:
         fits = f" of {one.budget.usable}: {'fits' if one.budget.feasible else 'does not fit'}" if known else ""
         parts.append(f"{one.budget.total} connections{fits}")
     if one.note:
-        parts.append(f"({clean(one.note)})")
+        parts[-1] += f" ({clean(one.note)})"
     return "; ".join(parts)
 
 

@@ -316,16 +316,11 @@ def test_a_server_that_nobody_uses_gives_a_rule_of_thumb(start_postgres):
 
 
 def test_ctrl_c_while_sampling_leaves_nothing(postgres):
-    result = run_dbdoctor(
-        "recommend",
-        postgres.dsn(),
-        "--for",
-        "60s",
-        after_start=lambda running: (
-            running.wait_for("sampling sessions"),
-            running.send_signal(signal.SIGINT, group=True),
-        ),
-    )
+    def interrupt(running):
+        running.wait_for("sampling sessions")
+        running.send_signal(signal.SIGINT, group=True)
+
+    result = run_dbdoctor("recommend", postgres.dsn(), "--for", "60s", after_start=interrupt)
     assert result.exit_code == 130
     assert "interrupted" in result.stderr
     assert not result.stdout

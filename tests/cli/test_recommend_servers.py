@@ -1,0 +1,64 @@
+"""`dbdoctor recommend` on what is not a plain PostgreSQL server: behind PgBouncer, and on SQL Server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.servers import odbc
+from tests.servers.cli import run_dbdoctor
+
+TRACE = Path(__file__).resolve().parents[1] / "recordings" / "checkouts.csv"
+
+
+def test_behind_a_transaction_pooler_there_is_no_pool_of_ones_own(postgres, start_pgbouncer):
+    dsn = start_pgbouncer(postgres.port, pool_mode="transaction").dsn()
+    result = run_dbdoctor("recommend", dsn, "--trace", TRACE, "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["settings"]["poolclass"] == "NullPool"
+    assert "pool_size" not in found["settings"]
+    assert [one["setting"] for one in found["server_settings"]] == ["default_pool_size"]
+    assert found["budget"] is None
+    code = run_dbdoctor("recommend", dsn, "--trace", TRACE, "--format", "python")
+    assert "from sqlalchemy.pool import NullPool" in code.stdout
+    assert "poolclass=NullPool," in code.stdout
+    text = run_dbdoctor("recommend", dsn, "--trace", TRACE, "--sweep", "--what-if", "pool_size=3")
+    assert text.exit_code == 0, text.stderr
+    assert "poolclass = NullPool: PgBouncer in transaction mode" in text.stdout
+    assert "default_pool_size" in text.stdout
+
+
+@pytest.mark.parametrize("driver", ["microsoft", "freetds"])
+def test_on_sql_server(start_tds, driver):
+    dsn = start_tds().dsn(driver)
+    result = run_dbdoctor(
+        "recommend", dsn, "--rate", "100", "--use-time", "20ms", "--idle-timeout", "azure-sql", "--json",
+        env=odbc.environment(),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["server"].startswith("SQL Server")
+    assert found["settings"]["connect_args"] == {"timeout": 5}
+    assert found["settings"]["pool_recycle"] < 1800
+    assert found["budget"]["usable"] == 512
+    assert "workers" in found["budget"]["usable_working"]
+
+
+def test_sql_servers_sessions_are_sampled_by_the_process_that_they_tell(start_tds):
+    """Two processes of one host, by a login that is not ours: three busy sessions, and one; and a process that rests."""
+    server = start_tds()
+    for process in (4711, 4711, 4711, 4712):
+        written = server.transaction(age=100, log_records=3)
+        server.inject(idle=90, age=200, open_transaction_count=1, transactions=(written,), host_process_id=process)
+    server.inject(idle=90, age=200, host_process_id=4713)
+    result = run_dbdoctor("recommend", server.dsn("microsoft"), "--for", "1s", "--json", env=odbc.environment())
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["demand"]["source"] == "samples"
+    assert found["demand"]["processes"] == 3
+    assert found["demand"]["most_at_once"] == 3
+    assert found["connections"] == 4
+    assert any("those of shop are counted" in note for note in found["notes"])
