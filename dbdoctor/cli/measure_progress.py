@@ -48,6 +48,4 @@ def state_words(state: State) -> str:
     low, high = state.bracket
     known = f"more than {low:.1f} s" if high is None else f"between {low:.1f} s and {high:.1f} s"
     left = format_duration(state.remaining)
-    return (
-        f"{format_duration(state.elapsed)} passed, idle timeout {known}, at most {left} left, {state.open} connections"
-    )
+    return f"{format_duration(max(1.0, state.elapsed))} passed: {known}, at most {left} left, {state.open} open"
