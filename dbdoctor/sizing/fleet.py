@@ -99,15 +99,21 @@ def _rows(services: Sequence[Service], each: dict[str, int], wanted: dict[str, i
 
 
 def _working(service: Service, each: int, *, rollout: bool = True) -> str:
-    replicas = f"{service.replicas}"
+    """The multiplication, to read: `(4 + 1 surge) replicas x 2 processes x 10 connections = 100`."""
+    replicas = _counted(service.replicas, "replica")
     if rollout and (service.surge or service.terminating):
-        parts = [f"{service.replicas}", f"{service.surge} surge" if service.surge else ""]
-        parts.append(f"{service.terminating} terminating" if service.terminating else "")
-        replicas = "(" + " + ".join(part for part in parts if part) + ")"
-    factors = [f"{replicas} replicas", f"{service.workers} processes" if service.workers != 1 else ""]
-    factors += [f"{service.engines} engines" if service.engines != 1 else "", f"{each} connections"]
+        surge = f" + {service.surge} surge" if service.surge else ""
+        terminating = f" + {service.terminating} terminating" if service.terminating else ""
+        replicas = f"({service.replicas}{surge}{terminating}) replicas"
+    factors = [replicas]
+    factors += [f"{service.workers} processes"] if service.workers != 1 else []
+    factors += [f"{service.engines} engines"] if service.engines != 1 else []
     pools = service.pools if rollout else service.pools_at_rest
-    return " x ".join(factor for factor in factors if factor) + f" = {pools * each}"
+    return " x ".join((*factors, _counted(each, "connection"))) + f" = {pools * each}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _give_up(services: Sequence[Service], each: dict[str, int], usable: int) -> Iterator[str]:
@@ -122,7 +128,7 @@ def _give_up(services: Sequence[Service], each: dict[str, int], usable: int) -> 
         per_replica = each[service.name] * service.workers * service.engines
         fewer = -(-missing // per_replica)
         if fewer < service.replicas:
-            yield f"{service.name}: {fewer} replicas fewer, {fewer * per_replica} connections"
+            yield f"{service.name}: {_counted(fewer, 'replica')} fewer, {fewer * per_replica} connections"
         elif service.workers > 1 and service.pools * each[service.name] // 2 >= missing:
             yield f"{service.name}: half the processes, with threads instead"
     yield f"raise the server's limit by {missing}, or put a transaction pooler in front of it"

@@ -48,9 +48,10 @@ def pool_timeout(now: Situation) -> Because:
     evidence = {"deadline_seconds": deadline, "longest_wait_seconds": longest, "current_seconds": current}
     if deadline is None:
         if least <= held:
-            return _keep(
-                "pool_timeout", held, current, "no caller's deadline is known, and no wait comes near it", evidence
+            near = (
+                "and no wait comes near it" if longest is not None else "and how long checkouts wait is not predicted"
             )
+            return _keep("pool_timeout", held, current, f"no caller's deadline is known, {near}", evidence)
         value = math.ceil(least)
         reason = (
             f"three times the longest predicted wait, {format_duration(longest or 0.0)}; no caller's deadline is known"
@@ -115,9 +116,8 @@ def pool_use_lifo(now: Situation) -> Because:
     if load is None:
         return _keep("pool_use_lifo", bool(current), current, "how much of the pool is in use is not known", evidence)
     if load * 2 > now.pool_size or now.pool_size < 4:
-        reason = (
-            f"{load:.1f} of {now.pool_size} connections are in use on average: there is no surplus that could idle out"
-        )
+        used = f"{load:.1f} of {now.pool_size}" if load < now.pool_size else f"all {now.pool_size}"
+        reason = f"{used} connections are in use on average: there is no surplus that could idle out"
         return _keep("pool_use_lifo", bool(current), current, reason, evidence)
     reason = (
         f"{load:.1f} of {now.pool_size} connections are in use on average: the last one given back is used first, and the "
