@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _DEFAULT_LOGIN_TIMEOUT = 5.0
 # How long a statement may take, of the login's own time and within these bounds (seconds).
 _PATIENCE, _LEAST_PATIENCE, _MOST_PATIENCE = 4.0, 1.0, 5.0
+# Of connections that did not answer 2 are listened to a little longer, and one is opened to see whether anybody answers.
+_BESIDE = 3
 # After an interruption there is not more time than this to clear away.
 _HURRY = 2.0
 
@@ -143,7 +145,7 @@ class MeasureRun:
         """The options, with no more connections than the server can do without."""
         asked = self.order.options
         spare = spare_slots(examination.facts)
-        beside = 3 if asked.keepalive else 1
+        beside = _BESIDE + (2 if asked.keepalive else 0)
         if spare is None or spare >= asked.connections + beside:
             return asked
         from dbdoctor.rules._common import count
@@ -185,11 +187,12 @@ class MeasureRun:
     def _announce(self, measurement: Measurement, asked: MeasureOptions) -> None:
         from dbdoctor.rules._common import count
 
-        beside = " and 2 that TCP keeps alive" if asked.keepalive else ""
+        kept = " and 2 that TCP keeps alive" if asked.keepalive else ""
         longest = format_duration(measurement.plan.longest + 2)
         self.progress.say(
             f"measuring the idle timeout to {self.target.shown}, up to {format_duration(asked.up_to)}: at most "
-            f"{count(asked.connections, 'connection')} at once{beside}, {longest} if there is none; "
+            f"{count(asked.connections, 'connection')} at once{kept}, up to {_BESIDE} more "
+            f"while one does not answer, {longest} if there is none; "
             "Ctrl-C gives what is known by then"
         )
 
