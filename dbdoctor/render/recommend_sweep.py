@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dbdoctor.model.advice import Advice, SweepRow
 from dbdoctor.model.demand import Source
 from dbdoctor.model.duration import format_duration
+from dbdoctor.render.clean import fill
 from dbdoctor.render.columns import Column, lay_out
 from dbdoctor.render.style import Style
 
@@ -31,7 +32,11 @@ def sweep_lines(advice: Advice, style: Style) -> Iterator[str]:
     yield ""
     yield style.paint("every size around", bold=True)
     if not advice.sweep:
-        yield "  nothing is known of the demand, so that every size would look alike"
+        no_pool = advice.recommendation.connections is None
+        why = (
+            "behind the pooler there is no pool" if no_pool else "nothing is known of the demand: all would look alike"
+        )
+        yield fill(why, style.width, "    ", "  ")
         return
     if advice.recommendation.demand.source is Source.STATED:
         yield "  in the busiest second, by Erlang C"

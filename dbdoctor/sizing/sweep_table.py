@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from dbdoctor.model.advice import SweepRow
@@ -47,8 +48,8 @@ def _of_trace(case: Case, found: Recommendation, size: int, progress: Progress) 
             one,
             split.pool_size,
             split.max_overflow,
-            point.mean,
-            point.p99,
+            math.inf if point.utilisation >= 1 else point.mean,
+            math.inf if point.utilisation >= 1 else point.p99,
             point.share,
             did.timeouts,
             extra / span if span > 0 else None,

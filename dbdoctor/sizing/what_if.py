@@ -12,11 +12,11 @@ from typing import Any
 from dbdoctor.model.advice import WhatIf
 from dbdoctor.model.demand import Course, Stated, Trace
 from dbdoctor.model.duration import format_duration
-from dbdoctor.model.sizing import Prediction, Recommendation, SizePoint
+from dbdoctor.model.sizing import Budget, Prediction, Recommendation, SizePoint
 from dbdoctor.sizing import closed_forms as forms
 from dbdoctor.sizing.barging import WAKE_UP, PoolModel, wake_up_of
 from dbdoctor.sizing.case import Case, Progress, service_at, solve
-from dbdoctor.sizing.fleet import budget
+from dbdoctor.sizing.fleet import budget, declared
 from dbdoctor.sizing.replay import sweep
 from dbdoctor.sizing.split import Split, predict
 
@@ -40,10 +40,20 @@ def answer(case: Case, base: Recommendation, changes: Mapping[str, Any], progres
     )
     settings = {**base.settings, **{name: value for name, value in changes.items() if name.startswith("pool_")}}
     settings |= {"pool_size": split.pool_size, "max_overflow": split.max_overflow}
-    table = budget([service_at(changed.service, split.connections), *changed.others], changed.bounds)
+    table = _table(changed, split)
     if isinstance(changed.demand, Stated):
         note = _stated_note(changed.demand, split.connections)
     return WhatIf(changes, settings, predicted(changed, split), table, forced=True, note=note)
+
+
+def _table(case: Case, split: Split) -> Budget:
+    """The fleet with this size, whether it fits or not."""
+    services = [service_at(case.service, split.connections), *case.others]
+    ceiling = case.bounds.narrowest
+    if ceiling is None:
+        return budget(services, case.bounds)
+    table = declared(services, ceiling.connections)
+    return replace(table, usable_working=f"{ceiling.connections}: {ceiling.name}: {ceiling.working}")
 
 
 def predicted(case: Case, split: Split) -> Prediction | None:
