@@ -10,14 +10,13 @@ and nothing else has to know of it: `judge_all` and `pages` read the package. Fi
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 from dbdoctor.model.finding import Finding, Page, Skipped
 from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.target import Target
+from dbdoctor.rules._package import ask_all, modules_of
 
 
 def judge_all(facts: ServerFacts, target: Target) -> tuple[list[Finding], list[Skipped]]:
@@ -25,16 +24,7 @@ def judge_all(facts: ServerFacts, target: Target) -> tuple[list[Finding], list[S
 
     A rule that fails is a Skipped of its own: one rule's fault never hides what the others found.
     """
-    findings: list[Finding] = []
-    skipped: list[Skipped] = []
-    for module in _rules():
-        try:
-            said = list(module.judge(facts, target))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other rules must still speak
-            skipped.append(_failed(module, error))
-            continue
-        findings += [one for one in said if isinstance(one, Finding)]
-        skipped += [one for one in said if isinstance(one, Skipped)]
+    findings, skipped = ask_all(_rules(), facts, target)
     return sorted(findings, key=lambda finding: finding.severity.rank), skipped
 
 
@@ -50,15 +40,4 @@ def pages() -> dict[str, Page]:
 
 
 def _rules() -> Iterator[ModuleType]:
-    # `pkgutil` would cost half a millisecond of every check.
-    names = [file.stem for file in Path(__file__).parent.iterdir() if file.suffix == ".py"]
-    for name in sorted(names):
-        if not name.startswith("_"):
-            yield importlib.import_module(f"{__name__}.{name}")
-
-
-def _failed(module: ModuleType, error: Exception) -> Skipped:
-    rule = module.__name__.rpartition(".")[2].replace("_", "-")
-    return Skipped(
-        rule, f"the rule itself failed ({type(error).__name__}); this is a fault of dbdoctor, please report it"
-    )
+    return modules_of(__name__, __file__)

@@ -11,13 +11,12 @@ and nothing else has to know of it. Files that begin with `_` are no rules.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 from dbdoctor.model.finding import Finding
 from dbdoctor.model.measured import Measured
+from dbdoctor.rules._package import modules_of
 
 
 def judge_measured(measured: Measured) -> list[Finding]:
@@ -28,6 +27,4 @@ def judge_measured(measured: Measured) -> list[Finding]:
 
 def modules() -> Iterator[ModuleType]:
     """Every rule's module, by name."""
-    for name in sorted(file.stem for file in Path(__file__).parent.iterdir() if file.suffix == ".py"):
-        if not name.startswith("_"):
-            yield importlib.import_module(f"{__name__}.{name}")
+    return modules_of(__name__, __file__)

@@ -11,18 +11,16 @@ and nothing else has to know of it. Files that begin with `_` are no rules.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 from dbdoctor.history import History
-from dbdoctor.model.finding import Skipped
 from dbdoctor.model.leaks import LeaksReport
 from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.target import Target
+from dbdoctor.rules._package import ask_all, modules_of
 from dbdoctor.rules.sessions._report import make_report
-from dbdoctor.rules.sessions._watched import Judged, Watched
+from dbdoctor.rules.sessions._watched import Watched
 
 
 def judge_leaks(
@@ -33,28 +31,10 @@ def judge_leaks(
     A rule that fails is a Skipped of its own: one rule's fault never hides what the others found.
     """
     watched = Watched(history, target, facts)
-    judged: list[Judged] = []
-    skipped: list[Skipped] = []
-    for module in modules():
-        try:
-            said = list(module.judge(watched))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other rules must still speak
-            skipped.append(_failed(module, error))
-            continue
-        judged += [one for one in said if isinstance(one, Judged)]
-        skipped += [one for one in said if isinstance(one, Skipped)]
+    judged, skipped = ask_all(modules(), watched)
     return make_report(watched, judged, skipped, with_sessions=with_sessions)
 
 
 def modules() -> Iterator[ModuleType]:
     """Every rule's module, by name."""
-    for name in sorted(file.stem for file in Path(__file__).parent.iterdir() if file.suffix == ".py"):
-        if not name.startswith("_"):
-            yield importlib.import_module(f"{__name__}.{name}")
-
-
-def _failed(module: ModuleType, error: Exception) -> Skipped:
-    rule = module.__name__.rpartition(".")[2].replace("_", "-")
-    return Skipped(
-        rule, f"the rule itself failed ({type(error).__name__}); this is a fault of dbdoctor, please report it"
-    )
+    return modules_of(__name__, __file__)

@@ -11,12 +11,11 @@ and nothing else has to know of it. Files that begin with `_` are no rules.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 from dbdoctor.model.finding import Finding, Skipped
+from dbdoctor.rules._package import ask_all, modules_of
 from dbdoctor.rules.sizing._sized import Sized
 
 
@@ -25,31 +24,13 @@ def judge_sizing(sized: Sized) -> tuple[list[Finding], list[Skipped]]:
 
     A rule that fails is a Skipped of its own: one rule's fault never hides what the others found.
     """
-    found: list[Finding] = []
-    skipped: list[Skipped] = []
-    for module in modules():
-        try:
-            said = list(module.judge(sized))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other rules must still speak
-            skipped.append(_failed(module, error))
-            continue
-        found += [one for one in said if isinstance(one, Finding)]
-        skipped += [one for one in said if isinstance(one, Skipped)]
+    found, skipped = ask_all(modules(), sized)
     return sorted(found, key=lambda finding: finding.severity.rank), skipped
 
 
 def modules() -> Iterator[ModuleType]:
     """Every rule's module, by name."""
-    for name in sorted(file.stem for file in Path(__file__).parent.iterdir() if file.suffix == ".py"):
-        if not name.startswith("_"):
-            yield importlib.import_module(f"{__name__}.{name}")
-
-
-def _failed(module: ModuleType, error: Exception) -> Skipped:
-    rule = module.__name__.rpartition(".")[2].replace("_", "-")
-    return Skipped(
-        rule, f"the rule itself failed ({type(error).__name__}); this is a fault of dbdoctor, please report it"
-    )
+    return modules_of(__name__, __file__)
 
 
 __all__ = ["Sized", "judge_sizing", "modules"]

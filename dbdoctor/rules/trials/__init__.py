@@ -11,14 +11,13 @@ and nothing else has to know of it. Files that begin with `_` are no rules.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 from dbdoctor.model.finding import Finding, Severity
 from dbdoctor.model.target import Target
 from dbdoctor.model.trial import SimulationReport
+from dbdoctor.rules._package import modules_of
 from dbdoctor.rules.trials._tried import Tried
 
 
@@ -40,9 +39,7 @@ def judge_trials(report: SimulationReport, target: Target) -> tuple[Finding, ...
 
 def modules() -> Iterator[ModuleType]:
     """Every rule's module, by name."""
-    for name in sorted(file.stem for file in Path(__file__).parent.iterdir() if file.suffix == ".py"):
-        if not name.startswith("_"):
-            yield importlib.import_module(f"{__name__}.{name}")
+    return modules_of(__name__, __file__)
 
 
 def _failed(module: ModuleType, error: Exception) -> Finding:
