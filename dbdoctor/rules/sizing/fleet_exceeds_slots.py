@@ -1,8 +1,8 @@
 """The declared services can ask for more sessions than are usable
 
 What it means
-    Each process of each service holds a pool of its own, and each opens up to pool_size + max_overflow sessions. Summed over
-    all services that share the server this is more than is usable, even between rollouts.
+    Each process of each service holds a pool of its own, and each opens up to pool_size + max_overflow sessions. Summed
+    over all services that share the server this is more than is usable, even between rollouts.
 
 Why it matters
     Nothing is wrong until the load comes; then the last to connect get `FATAL: sorry, too many clients already`, and which

@@ -1,8 +1,8 @@
 """The pool lets checkouts wait for longer than their caller does
 
 What it means
-    pool_timeout is how long a checkout waits for a connection before it fails; 30 s unless set. The caller (a load balancer,
-    the worker's own timeout, a client) gives up sooner.
+    pool_timeout is how long a checkout waits for a connection before it fails; 30 s unless set. The caller (a load
+    balancer, the worker's own timeout, a client) gives up sooner.
 
 Why it matters
     Nobody reads the answer any more, but the thread still waits, and then does the work in vain; behind it others wait. And

@@ -11,9 +11,9 @@ Why it matters
 What to do
     Give the kernel a limit (libpq, Linux; milliseconds), and keepalives for what waits for an answer:
 
-        create_engine(url, pool_pre_ping=True,
-                      connect_args={"tcp_user_timeout": 30000, "keepalives_idle": 60,
-                                    "keepalives_interval": 10, "keepalives_count": 3})
+        create_engine(url, pool_pre_ping=True, connect_args={
+            "tcp_user_timeout": 30000, "keepalives_idle": 60,
+            "keepalives_interval": 10, "keepalives_count": 3})
 
     pool_recycle below the path's idle timeout avoids the test of a connection that may be gone.
 """

@@ -5,12 +5,12 @@ What it means
     that the rollout adds, and those that are still terminating, the pools can ask for more sessions than are usable.
 
 Why it matters
-    The deploy fails when it is busiest: new processes cannot log in, are found unhealthy and started again, and the old ones
-    are not ended because the new ones never get ready.
+    The deploy fails when it is busiest: new processes cannot log in, are found unhealthy and started again, and the old
+    ones are not ended because the new ones never get ready.
 
 What to do
-    Size the pools for the height of the rollout, or roll out with less surge (Kubernetes: `maxSurge: 0` or `1`), and let old
-    processes give their connections back first (`engine.dispose()` when they are told to end).
+    Size the pools for the height of the rollout, or roll out with less surge (Kubernetes: `maxSurge: 0` or `1`), and let
+    old processes give their connections back first (`engine.dispose()` when they are told to end).
 """
 
 from __future__ import annotations
