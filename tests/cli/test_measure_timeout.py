@@ -96,7 +96,7 @@ def test_what_a_silent_drop_leaves_on_the_server_is_seen_and_ended(
         assert ghosts["sessions"] > 0
         assert ghosts["ended"] == ghosts["sessions"]
         assert ghosts["kept_seconds"] > 600
-        assert "dropped-sessions-stay" in {finding["code"] for finding in answers[name, 4][2]["findings"]}
+        assert "ghost-sessions" in {finding["code"] for finding in answers[name, 4][2]["findings"]}
     assert answers["haproxy", 4][2]["ghosts"] is None
     assert sessions(roomy) == 0
 

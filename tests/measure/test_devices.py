@@ -119,9 +119,9 @@ def test_the_declared_pool_is_compared(pool: PoolSettings | None, drop: Drop, se
 
 def test_sessions_that_stay_are_a_finding() -> None:
     stays = measured(found(347.0, 353.0, Drop.SILENT), ghosts=Ghosts(24, 20, 7875.0, 20))
-    assert "dropped-sessions-stay" in {finding.code for finding in judge_measured(stays)}
+    assert "ghost-sessions" in {finding.code for finding in judge_measured(stays)}
     goes = measured(found(347.0, 353.0, Drop.SILENT), ghosts=Ghosts(24, 20, 90.0, 20))
-    assert "dropped-sessions-stay" not in {finding.code for finding in judge_measured(goes)}
+    assert "ghost-sessions" not in {finding.code for finding in judge_measured(goes)}
 
 
 def test_how_many_connections_a_server_can_spare() -> None:

@@ -29,7 +29,9 @@ from dbdoctor.model.finding import Finding, Severity
 from dbdoctor.model.measured import Measured
 from dbdoctor.model.target import Product
 
-CODES = ("dropped-sessions-stay",)
+# The page of its code is that of dbdoctor.rules.trials, which finds the same in trials.
+CODES: tuple[str, ...] = ()
+_CODE = "ghost-sessions"
 _PROMPT = 600.0
 
 
@@ -41,7 +43,7 @@ def judge(measured: Measured) -> Iterator[Finding]:
     kept = f"for {format_duration(ghosts.kept_seconds)}" if ghosts.kept_seconds else "until its keepalives find nobody"
     postgresql = measured.target.product is Product.POSTGRESQL
     yield Finding(
-        code=CODES[0],
+        code=_CODE,
         severity=Severity.WARNING,
         title=f"{ghosts.sessions} of our {ghosts.looked_for} sessions outlived their connections on the server",
         why=f"the server keeps such a session {kept}, and with it a slot and its locks",
