@@ -237,10 +237,7 @@ def _row(name: str, now: Any, then: Any) -> tuple[str, str, str, str]:
 
 
 def _short(one: Prediction) -> str:
-    return (
-        f"99% wait up to {_time(one.point.p99)}, {one.timeouts} give up, {one.connects_per_second:.2g} new connections "
-        "a second"
-    )
+    return f"99% {_get(one.point.p99)}, {one.timeouts} give up, {one.connects_per_second:.2g} new connections a second"
 
 
 def _now(current: PoolSettings, setting: str) -> Any:
