@@ -78,6 +78,8 @@ def recommend(wish: Wish, progress: Callable[[str], None] = lambda _text: None) 
 
 def _notes(wish: Wish, demand: Demand, choice: Choice, knee: str | None) -> Iterator[str]:
     yield demand.source.worth
+    if choice.saturated:
+        yield "at saturation nothing predicts waits: these settings keep the database busy and no more, they do not meet a target"
     yield from demand.notes
     yield from choice.notes
     now = _current_split(wish.current)

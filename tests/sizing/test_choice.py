@@ -191,3 +191,14 @@ def test_a_demand_in_figures():
     assert demand.use == pytest.approx(demands.USE, rel=0.02)
     assert demand.use_cv == pytest.approx(1, rel=0.05)
     assert any("ten minutes" in note for note in demand.notes)
+
+
+def test_use_times_with_a_heavy_tail_are_told():
+    assert any("vary widely" in note for note in of_trace(trace(demands.heavy_tailed())).notes)
+    assert not any("vary widely" in note for note in of_trace(trace(demands.poisson(seconds=20))).notes)
+
+
+def test_two_checkouts_in_a_row_are_not_the_busiest_part():
+    pairs = [demands.course([(0, 0.1), (1e-9, 0.1)], f"brief-{number}") for number in range(50)]
+    steady = demands.poisson(seconds=10)
+    assert busiest([*pairs, steady], 1_000)[0].process == steady.process

@@ -143,6 +143,7 @@ def test_a_saturated_database_is_the_answer(steady):
     assert answer.connections is not None
     assert answer.connections <= 10
     assert answer.prediction is None
+    assert any("nothing predicts waits" in note for note in answer.notes)
     assert recommend(Wish(steady)).saturated is None
 
 
