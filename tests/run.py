@@ -48,6 +48,7 @@ def has_packages() -> bool:
         "duckdb",
         "pytz",
         "sqlfluff",
+        "simpy",
         "sqlglot",
         "mssql_python_odbc",
         "mssql_python",
