@@ -32,6 +32,7 @@ def make_case(
     """Everything that the answer depends on."""
     facts = examination.facts if examination else None
     service = service_of(asked, target, demand)
+    near = _is_near(facts, target)
     if isinstance(demand, Stated):
         demand = demand._replace(rate=demand.rate / service.pools_at_rest)
     return Case(
@@ -43,7 +44,8 @@ def make_case(
         wait_target=asked.wait_target,
         current=target.pool if target else None,
         ours=_ours(facts, target, others),
-        cores=_cores(facts, target),
+        cores=os.cpu_count() if near and target and target.product is Product.POSTGRESQL else None,
+        near=near,
     )
 
 
@@ -133,9 +135,9 @@ def _ours(facts: ServerFacts | None, target: Target | None, others: Sequence[Tar
     return max(known, int(role) if isinstance(role, int) else 0)
 
 
-def _cores(facts: ServerFacts | None, target: Target | None) -> int | None:
-    if facts is None or target is None or facts.product != "PostgreSQL":
-        return None
+def _is_near(facts: ServerFacts | None, target: Target | None) -> bool:
+    if facts is None or target is None:
+        return False
     from dbdoctor.rules._common import is_near
 
-    return os.cpu_count() if is_near(facts, target) else None
+    return is_near(facts, target)

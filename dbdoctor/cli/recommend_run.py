@@ -21,6 +21,7 @@ from dbdoctor.model.demand import Samples, Stated, Trace
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.target import Target
 from dbdoctor.sizing.case import Case, solve
+from dbdoctor.sizing.server_settings import server_settings
 
 if TYPE_CHECKING:
     from dbdoctor.targets.select import Selection
@@ -187,6 +188,7 @@ class RecommendRun:
         self, case: Case, target: Target | None, examination: Examination | None, notes: Sequence[str]
     ) -> Advice:
         found = solve(case, self._progress)
+        found = replace(found, server_settings=(*found.server_settings, *server_settings(case, found)))
         facts = examination.facts if examination else None
         what_ifs: tuple[WhatIf, ...] = ()
         if self._asked.what_if:

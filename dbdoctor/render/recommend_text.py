@@ -19,6 +19,7 @@ from dbdoctor.render.recommend_numbers import number_lines
 from dbdoctor.render.recommend_sweep import sweep_lines
 from dbdoctor.render.style import Style
 
+_BY_ALTER_SYSTEM = ("idle_session_timeout", "idle_in_transaction_session_timeout", "tcp_keepalives_idle")
 _NONE = 5e-5  # seconds: what is shorter is shown as none
 
 
@@ -111,6 +112,11 @@ def _server_settings(found: Recommendation, style: Style) -> Iterator[str]:
     yield _title("on the server", style)
     for one in found.server_settings:
         yield from _reason(one, style)
+    changed = [one for one in found.server_settings if one.changes and one.setting in _BY_ALTER_SYSTEM]
+    for one in changed:
+        yield style.paint(f"      ALTER SYSTEM SET {one.setting} = '{one.value}';", "green")
+    if changed:
+        yield style.paint("      SELECT pg_reload_conf();", "green")
 
 
 def _predicted(found: Recommendation, style: Style) -> Iterator[str]:

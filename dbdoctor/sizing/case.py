@@ -21,7 +21,8 @@ class Case:
     """All that an answer depends on.
 
     `service` is the one to size, without a size of its own; `others` are those that share its server, with theirs.
-    `ours` counts sessions of all of them among those in use now; `cores` are the server's, where they are known.
+    `ours` counts sessions of all of them among those in use now; `cores` are the server's, where they are known;
+    `near` is whether it runs on this machine.
     """
 
     demand: Trace | Samples | Stated | None
@@ -34,6 +35,7 @@ class Case:
     ours: int = 0
     cores: int | None = None
     reserve: int = RESERVE
+    near: bool = False
 
     @property
     def bounds(self) -> Bounds:
