@@ -10,7 +10,7 @@ from dbdoctor.model.sizing import Prediction, Range, SizePoint
 from dbdoctor.sizing.barging import PoolModel, Simulated, simulate
 from dbdoctor.sizing.bootstrap import wait_range
 from dbdoctor.sizing.demand import busiest
-from dbdoctor.sizing.replay import Sweep
+from dbdoctor.sizing.replay import Sweep, offered_load
 
 CHURN = 0.005  # the share of checkouts that may pay for a new connection: below the hundredth that p99 leaves out
 _MOST = 100_000  # checkouts of the busiest parts that are simulated, a quarter of a second each time
@@ -35,7 +35,8 @@ def split(courses: Sequence[Course], connections: int, model: PoolModel) -> Spli
 
     An overflow of one or two is not worth its name, and stays in the pool.
     """
-    low, high = 1, connections
+    # What is in use on average stays open, even where a full pool never finds the time to throw one away.
+    low, high = min(connections, max(1, round(offered_load(courses)))), connections
     while low < high:
         middle = (low + high) // 2
         if churn_of(courses, middle, connections, model) <= CHURN:

@@ -99,3 +99,9 @@ def test_a_larger_server_is_room_for_what_was_wanted():
     assert base.budget.short_of_wishes == ("shop",)
     assert larger.budget.short_of_wishes == ()
     assert larger.budget.feasible
+
+
+def test_what_is_in_use_on_average_stays_open():
+    """A hundred a second of 50 ms, like clockwork: five are always in use, so that no overflow is ever thrown away."""
+    found = solve(Case(trace([0.01] * 2000, [0.05] * 2000, 1), Service("shop")))
+    assert found.settings["pool_size"] >= 5
