@@ -37,8 +37,8 @@ def complete_server(incomplete: str) -> list[str]:
     return [name for name in SERVERS if name.startswith(incomplete)]
 
 
-def _count(name: str, text: str, least: int = 1) -> typer.models.OptionInfo:
-    found: typer.models.OptionInfo = typer.Option(name, min=least, max=100_000, help=text, show_default=False)
+def _count(name: str, text: str, least: int = 1, most: int = 100_000) -> typer.models.OptionInfo:
+    found: typer.models.OptionInfo = typer.Option(name, min=least, max=most, help=text, show_default=False)
     return found
 
 
@@ -52,7 +52,9 @@ Processes = Annotated[
 ]
 Replicas = Annotated[int | None, _count("--replicas", "Replicas of the application. Default: the profile's, else 1.")]
 Surge = Annotated[int | None, _count("--surge", "Replicas more that a rollout starts. Default: 0.", 0)]
-Threads = Annotated[int | None, _count("--threads", "How many of a process's threads can use the pool at once.")]
+Threads = Annotated[
+    int | None, _count("--threads", "How many of a process's threads can use the pool at once.", 1, 10_000)
+]
 Server = Annotated[
     str | None,
     typer.Option(
@@ -64,7 +66,7 @@ Server = Annotated[
     ),
 ]
 PerRequest = Annotated[
-    int | None, _count("--per-request", "Connections that one request holds at the same time. Default: 1.")
+    int | None, _count("--per-request", "Connections that one request holds at the same time. Default: 1.", 1, 20)
 ]
 Deadline = Annotated[
     str | None, _text("--deadline", "DURATION", "After how long the caller gives up (a balancer, a worker's timeout).")
@@ -166,19 +168,12 @@ def recommend(
     asked = read_recommend_options(
         target=target,
         fleet=(processes, replicas, surge),
-        threads=threads,
-        server=server,
-        per_request=per_request,
-        deadline=deadline,
-        trace=trace,
-        seconds=seconds,
-        stated=(rate, use_time, burst),
+        work=(threads, server, per_request, deadline),
+        source=(trace, seconds, (rate, use_time, burst)),
         wait_target=wait_target,
         idle_timeout=idle_timeout,
         what_if=what_if,
-        sweep=sweep,
-        explain_numbers=explain_numbers,
-        offline=offline,
+        flags=(sweep, explain_numbers, offline),
     )
     if asked.lists:
         from dbdoctor.cli.recommend_lists import print_lists

@@ -17,6 +17,7 @@ LIST = "list"
 _FOR = 60.0
 _DAY = 86_400.0
 _MOST = 100_000
+_MOST_IN_USE = 20_000  # connections of a stated demand at its busiest: more is a slip of the pen
 
 
 class AppServer(NamedTuple):
@@ -91,21 +92,21 @@ def read_recommend_options(
     *,
     target: str | None,
     fleet: tuple[int | None, int | None, int | None],
-    threads: int | None,
-    server: str | None,
-    per_request: int | None,
-    deadline: str | None,
-    trace: Path | None,
-    seconds: str | None,
-    stated: tuple[float | None, str | None, float | None],
+    work: tuple[int | None, str | None, int | None, str | None],
+    source: tuple[Path | None, str | None, tuple[float | None, str | None, float | None]],
     wait_target: str | None,
     idle_timeout: str | None,
     what_if: Sequence[str] | None,
-    sweep: bool,
-    explain_numbers: bool,
-    offline: bool,
+    flags: tuple[bool, bool, bool],
 ) -> RecommendOptions:
-    """The options as they were typed, read. Raises UsageError."""
+    """The options as they were typed, read. Raises UsageError.
+
+    `fleet` is processes, replicas, surge; `work` threads, server, per_request, deadline; `source` trace, for, (rate,
+    use_time, burst); `flags` sweep, explain_numbers, offline.
+    """
+    threads, server, per_request, deadline = work
+    trace, seconds, stated = source
+    sweep, explain_numbers, offline = flags
     processes, replicas, surge = fleet
     lists = tuple(
         name for name, word in (("--server", server), ("--idle-timeout", idle_timeout)) if word and word.lower() == LIST
@@ -128,7 +129,7 @@ def read_recommend_options(
         stated=said,
         wait_target=WaitTarget() if wait_target is None else read_wait_target(wait_target, "--wait-target"),
         idle_timeout=None if idle_timeout is None or lists else read_idle_timeout(idle_timeout, "--idle-timeout"),
-        what_if=tuple(_what_if(text) for text in what_if or ()),
+        what_if=tuple(_what_if(text, said) for text in what_if or ()),
         sweep=sweep,
         explain_numbers=explain_numbers,
         offline=offline,
@@ -194,12 +195,16 @@ def _stated(rate: float | None, use_time: str | None, burst: float | None) -> St
         raise UsageError("`--rate` must lie between 0 and 10,000,000 a second", help="for example `--rate 200`")
     if burst is not None and not (math.isfinite(burst) and 1 <= burst <= 1000):
         raise UsageError("`--burst` must lie between 1 and 1000", help="for example `--burst 3`")
-    if rate * use * (burst or 3.0) > 20_000:
+    _check_load(rate, use, burst)
+    return Stated(rate, use, burst)
+
+
+def _check_load(rate: float, use: float, burst: float | None) -> None:
+    if rate * use * (burst or 3.0) > _MOST_IN_USE:
         raise UsageError(
             f"{rate:g} checkouts a second of {use:g} s keep {rate * use:,.0f} connections in use on average",
-            help="`--use-time` is the time from checkout to checkin, for example 20ms",
+            help="the use time is that from checkout to checkin, for example 20ms",
         )
-    return Stated(rate, use, burst)
 
 
 def _one_source(trace: Path | None, stated: Stated | None, seconds: float | None) -> None:
@@ -215,7 +220,7 @@ def _one_source(trace: Path | None, stated: Stated | None, seconds: float | None
         )
 
 
-def _what_if(text: str) -> Mapping[str, Any]:
+def _what_if(text: str, stated: Stated | None) -> Mapping[str, Any]:
     changes: dict[str, Any] = {}
     for part in text.split(","):
         name, equals, value = part.partition("=")
@@ -226,6 +231,13 @@ def _what_if(text: str) -> Mapping[str, Any]:
                 help=f"for example `--what-if replicas=8`; the keys are {', '.join(_WHAT_IF)}",
             )
         changes[name] = _what_if_value(name, value.strip())
+        if name in ("rate", "use_time") and stated is None:
+            raise UsageError(
+                f"`--what-if {name}` needs `--rate` and `--use-time`",
+                help="a recorded demand is what it is; leave `--trace` away, and state figures",
+            )
+    if stated is not None:
+        _check_load(changes.get("rate", stated.rate), changes.get("use_time", stated.use), stated.burst)
     return changes
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from dbdoctor.model.advice import WhatIf
 from dbdoctor.model.demand import Course, Stated, Trace
 from dbdoctor.model.duration import format_duration
+from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.sizing import Budget, Prediction, Recommendation, SizePoint
 from dbdoctor.sizing import closed_forms as forms
 from dbdoctor.sizing.barging import WAKE_UP, PoolModel, wake_up_of
@@ -20,8 +21,8 @@ from dbdoctor.sizing.fleet import budget, declared
 from dbdoctor.sizing.replay import sweep
 from dbdoctor.sizing.split import Split, predict
 
-SIZES = ("pool_size", "max_overflow")
-"""The changes that force a size."""
+FORCING = ("pool_size", "max_overflow", "pool_timeout")
+"""The changes to a pool itself: what it would do is predicted, instead of another one recommended."""
 
 BURST = 3.0  # as `recommend` assumes it where none is stated
 _CONNECT = 0.005  # seconds, as `recommend` assumes it
@@ -30,7 +31,7 @@ _CONNECT = 0.005  # seconds, as `recommend` assumes it
 def answer(case: Case, base: Recommendation, changes: Mapping[str, Any], progress: Progress) -> WhatIf:
     """What then is recommended; with a size among the changes, what that size would do."""
     changed, note = _changed(case, changes)
-    forced = any(name in changes for name in SIZES)
+    forced = any(name in changes for name in FORCING)
     if not forced:
         found = solve(changed, progress)
         return WhatIf(changes, found.settings, found.prediction, found.budget, forced=False, note=note)
@@ -100,9 +101,15 @@ def _changed(case: Case, changes: Mapping[str, Any]) -> tuple[Case, str | None]:
     if "max_connections" in changes and case.facts is not None and case.facts.slots is not None:
         slots = case.facts.slots._replace(limit=int(changes["max_connections"]))
         changed = replace(changed, facts=replace(case.facts, slots=slots))
+    if "pool_timeout" in changes:
+        changed = replace(
+            changed, current=(case.current or PoolSettings())._replace(pool_timeout=changes["pool_timeout"])
+        )
     if "wait_target" in changes:
         changed = replace(changed, wait_target=changes["wait_target"])
     demand, note = _demand(case, changes, service.pools_at_rest / before)
+    if "max_connections" in changes and (case.facts is None or case.facts.slots is None):
+        note = "how many sessions the server admits is not known, and max_connections changes nothing"
     return replace(changed, demand=demand), note
 
 

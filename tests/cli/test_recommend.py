@@ -160,6 +160,8 @@ def test_what_is_no_trace_is_a_clear_error(tmp_path, text, words):
         (("--what-if", "moons=3"), "the keys are processes"),
         (("--what-if", "pool_size=0"), "`--what-if pool_size` must be a whole number"),
         (("--what-if", "rate=-1"), "`--what-if rate` is not a rate"),
+        (("--what-if", "rate=5"), "`--what-if rate` needs `--rate`"),
+        (("--rate", "5", "--use-time", "5ms", "--what-if", "rate=1e7,use_time=1h"), "connections in use on average"),
         (("--processes", "0"), "--processes"),
         (("--format", "yaml"), "--format"),
     ],
@@ -363,8 +365,9 @@ def test_what_ifs_stand_beside_the_recommendation():
     found = recommended(
         "--trace", TRACE, "--replicas", "2", "--processes", "1",
         "--what-if", "replicas=4", "--what-if", "pool_size=3,max_overflow=0", "--what-if", "wait_target=p90=1s",
+        "--what-if", "pool_size=3,max_overflow=0,pool_timeout=1ms",
     )  # fmt: skip
-    more, small, patient = found["what_if"]
+    more, small, patient, hasty = found["what_if"]
     assert more["changes"] == {"replicas": 4}
     assert not more["forced"]
     assert more["budget"]["rows"][0]["pools"] == 4
@@ -372,13 +375,17 @@ def test_what_ifs_stand_beside_the_recommendation():
     assert small["forced"]
     assert small["prediction"]["wait_p99_seconds"] > found["prediction"]["wait_p99_seconds"]
     assert small["budget"]["total"] == 2 * 3
+    assert hasty["settings"]["pool_timeout"] == 0.001
+    assert hasty["prediction"]["timeouts"] > small["prediction"]["timeouts"]
     assert patient["settings"]["pool_size"] < found["settings"]["pool_size"]
 
 
 def test_the_sweep_falls_as_the_pool_grows():
     rows = recommended("--trace", TRACE, "--sweep")["sweep"]
     assert [row["size"] for row in rows if row["chosen"]] == [recommended("--trace", TRACE)["connections"]]
-    waits = [row["wait_mean_seconds"] for row in rows]
+    assert rows[0]["wait_mean_seconds"] is None, "two connections for a load of 2.4: that has no end"
+    waits = [row["wait_mean_seconds"] for row in rows if row["wait_mean_seconds"] is not None]
+    assert len(waits) > 5
     assert waits == sorted(waits, reverse=True)
     assert all(row["connections"] == 2 * row["size"] for row in rows)
     assert rows[0]["timeouts"] > 0
