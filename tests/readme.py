@@ -40,6 +40,21 @@ def recorded() -> dict[str, list[str]]:
         "recorded: check demo": ["check", "demo"],
         "recorded: check wrong-port": ["check", "postgresql://app@127.0.0.1:54321/shop"],
         "recorded: leaks": ["leaks", "--replay", "tests/recordings/shop.jsonl"],
+        "recorded: recommend": [
+            *(
+                "recommend",
+                "--trace",
+                "tests/recordings/checkouts.csv",
+                "--processes",
+                "2",
+                "--replicas",
+                "3",
+                "--surge",
+                "1",
+            ),
+            *("--idle-timeout", "aws-nlb", "--deadline", "10s", "--what-if", "replicas=6"),
+            *("--what-if", "pool_size=5,max_overflow=10"),
+        ],
         "recorded: explain too-many-clients": ["explain", "too-many-clients"],
     }
 
