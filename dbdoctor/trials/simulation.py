@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import socket
-import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from dbdoctor.errors import DbdoctorError
 from dbdoctor.faults.loop import READ, Loop
 from dbdoctor.model.secret import redact
 from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.trial import Record
+from dbdoctor.trials.child_process import child_process
 from dbdoctor.trials.observer import Observer
 from dbdoctor.trials.orders import Lines, StageOrder, record_from_json, to_json
 from dbdoctor.trials.untestable import untestable
 
-if TYPE_CHECKING:
-    import subprocess
-
 # How often `on_turn` is called at least (seconds).
 _TURN = 0.2
-_LAST_WORDS = 5.0
 _SPARED = (
     "not testable here, because this login may not end sessions, not even its own; run with a login that may "
     "(SQL Server: GRANT ALTER ANY CONNECTION and VIEW SERVER STATE; Azure SQL Database: GRANT KILL DATABASE CONNECTION)"
@@ -82,10 +75,7 @@ class Simulation:
     def _run(self, order: StageOrder) -> None:
         with contextlib.ExitStack() as stack:
             stack.callback(self._observer.end, self._order.prefix)
-            ours, theirs = socket.socketpair()
-            stack.callback(ours.close)
-            with theirs, _uninterrupted():
-                stack.callback(_end, _start(theirs), ours)
+            ours = stack.enter_context(child_process("dbdoctor.trials.stage"))
             lines = Lines(ours)
             lines.send(to_json(order))
             self._listen(lines)
@@ -136,39 +126,3 @@ def _redacted(record: Record) -> Record:
         for request in record.requests
     )
     return record._replace(requests=requests, broken=record.broken and redact(record.broken))
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits: a process that has begun is known to whoever ends it. The process undoes it for itself."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start(end: socket.socket) -> subprocess.Popen[bytes]:
-    import subprocess
-
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-        [sys.executable, "-m", "dbdoctor.trials.stage", str(end.fileno())],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        env=environment,
-        pass_fds=[end.fileno()],
-        start_new_session=True,
-    )
-
-
-def _end(process: subprocess.Popen[bytes], end: socket.socket) -> None:
-    """The stage ends with its socket, and its children with it; if not, it is killed."""
-    import subprocess
-
-    end.close()
-    try:
-        process.wait(_LAST_WORDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
