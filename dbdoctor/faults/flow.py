@@ -54,6 +54,8 @@ class Flow:
         self.last_traffic = self.opened
         self.struck = False
         self.dropped = False
+        # Whether the server is about to be told that the application has closed its end.
+        self.closing = False
         self.messages = 0
         # What the application has said while the connection to the server had to wait; None when it does not wait.
         self._early: bytearray | None = None
@@ -138,7 +140,7 @@ class Flow:
     @property
     def is_orphan(self) -> bool:
         """Whether the server may hold a session that the application can no longer reach."""
-        return self.has_session and (self.dropped or self.client.end is None)
+        return self.has_session and (self.dropped or (self.client.end is None and not self.closing))
 
     # What the relay asks
 

@@ -12,8 +12,8 @@ from dbdoctor.model.trial import Bound, Case, FaultFacts, Host, Outcome, PoolPla
 from dbdoctor.trials.hang import ghost_bound, hang_bound
 from dbdoctor.trials.scaling import unscalable
 
-# A request begun so shortly before the trial was cut off says nothing (seconds).
-_BARELY = 2.0
+BARELY = 2.0
+"""A request begun so shortly before the trial was cut off says nothing (seconds)."""
 # One of which others have ended with an error hangs when it takes so many times as long as they did.
 _LONGER = 1.5
 
@@ -66,7 +66,7 @@ def _outcome(hung: Sequence[Request], failed: int, recovered: float | None) -> O
 def _hung(record: Record, refused: Sequence[Request]) -> list[Request]:
     """Those that had not ended at the end, and were not only just begun."""
     usual = max((one.seconds or 0.0 for one in refused), default=0.0)
-    patience = max(_BARELY, _LONGER * usual)
+    patience = max(BARELY, _LONGER * usual)
     return [one for one in record.requests if one.seconds is None and _age(record, one) >= patience]
 
 

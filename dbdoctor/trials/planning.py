@@ -9,7 +9,7 @@ from typing import NamedTuple
 from dbdoctor.errors import UsageError
 from dbdoctor.faults.fault import Fault
 from dbdoctor.model.target import Product
-from dbdoctor.model.trial import FaultFacts, PoolPlan, Scale
+from dbdoctor.model.trial import FaultFacts, PoolPlan, Scale, Scenario
 from dbdoctor.trials.orders import TrialOrder
 
 # A trial's own time beside idling: to fill the pool, to use it again, to look at what is left (seconds; measured).
@@ -62,17 +62,17 @@ def make_plan(
     """Every fault with every pool; what may hang first, so that the waiting of one goes on beside the work of others."""
     pairs = [(fault, pool) for fault in faults for pool in pools]
     pairs.sort(key=lambda pair: (not pair[0].needs_silence, not _may_hang(pair[1], scale)))
-    trials = tuple(TrialOrder(number, fault.code, scale.trial, pool, cap) for number, (fault, pool) in enumerate(pairs))
-    hanging = frozenset(
-        number for number, (fault, pool) in enumerate(pairs) if fault.needs_silence and _may_hang(pool, scale)
+    trials = tuple(
+        TrialOrder(number, fault.code, scale.trial, pool, _cap(pool, cap)) for number, (fault, pool) in enumerate(pairs)
     )
+    lasting = frozenset(number for number, (fault, pool) in enumerate(pairs) if _may_last(fault, pool, scale))
     return Plan(
         trials,
         tuple(faults),
         tuple(pools),
         sessions,
         _lasts(trials, sessions, hanging=frozenset()),
-        _lasts(trials, sessions, hanging=hanging),
+        _lasts(trials, sessions, hanging=lasting),
     )
 
 
@@ -99,6 +99,13 @@ def _may_hang(pool: PoolPlan, scale: Scale) -> bool:
     """Whether nothing of the pool's keeps it from using a connection that was dropped in silence, or limits the wait."""
     replaced = 0 <= pool.pool_recycle < scale.trial or pool.pool_class == "NullPool"
     return not replaced and "tcp_user_timeout" not in pool.connect_args
+
+
+def _may_last(fault: type[Fault], pool: PoolPlan, scale: Scale) -> bool:
+    """Whether a request may hang in it, or be refused again and again, until the trial is cut off."""
+    if fault.stalls_login or fault.writes or fault.scenario is Scenario.QUERY:
+        return True
+    return (fault.needs_silence or fault.acknowledges) and _may_hang(pool, scale)
 
 
 def _lasts(trials: Sequence[TrialOrder], sessions: int, *, hanging: frozenset[int]) -> float:

@@ -14,12 +14,15 @@ from dbdoctor.faults.loop import READ, Loop
 from dbdoctor.faults.relay import LOOPBACK, Relay
 from dbdoctor.model.trial import Ghost, Record, Request
 from dbdoctor.trials.dialer import Dial
+from dbdoctor.trials.judge import BARELY
 from dbdoctor.trials.orders import Lines, StageOrder, TrialOrder, request_from_json
 
 # How long an application may take, beyond the login timeout, until its pool is full (seconds).
 _WARM_UP = 10.0
 # So long after the pool is used again the server's sessions are looked at, and those of dropped flows freed (seconds).
 _FIRST_LOOK = 0.5
+# A request that began late is looked at again so soon (seconds).
+_AGAIN = 0.1
 
 TOO_BUSY = "this machine was too busy: the fault came too late to say anything"
 """Why a trial could not be made that is worth another attempt."""
@@ -178,7 +181,7 @@ class Trial:
         self.relay.go_on()
         self._fault.begin(self.relay)
         self._loop.after(self._idle_for + _FIRST_LOOK, self.look_early)
-        self._loop.after(self._idle_for + self.order.cap, self._look_last)
+        self._loop.after(self._idle_for + self.order.cap, self._cut_off)
 
     def _request(self, told: dict[str, Any]) -> None:
         key = (str(told["thread"]), int(told["round"]))
@@ -202,6 +205,23 @@ class Trial:
         if self._warm is None and not self._finishing:
             self._broken = self._broken or "the application's pool was not filled in time"
             self._look_last()
+
+    def _cut_off(self) -> None:
+        """Now, or when a request that might be taken for one that hangs has been given its time."""
+        if not self._finishing and self._is_undecided():
+            self._loop.after(_AGAIN, self._cut_off)
+        else:
+            self._look_last()
+
+    def _is_undecided(self) -> bool:
+        """Whether a request has been under way for long, and not for as long as one may hang."""
+        passed = time.monotonic() - self._went_idle
+        enough = max(self.order.cap, BARELY)
+        if passed >= self._idle_for + 2 * enough + BARELY:
+            return False
+        ages = [passed - one.began for one in self._requests.values() if one.seconds is None]
+        least = BARELY if len(ages) < len(self._requests) else 0.0
+        return any(least <= age < enough for age in ages)
 
     def _look_last(self) -> None:
         if self._finishing:

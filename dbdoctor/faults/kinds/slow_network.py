@@ -51,6 +51,7 @@ class SlowNetwork(Fault):
 
     def client_closed(self, flow: Flow) -> None:
         """Pass it on, late."""
+        flow.closing = True
         flow.relay.loop.after(self._delay, flow.end_server)
 
     def server_closed(self, flow: Flow) -> None:
