@@ -17,6 +17,7 @@ from dbdoctor.cli.progress import Progress
 from dbdoctor.cli.question import can_ask, is_confirmed
 from dbdoctor.cli.simulate_options import CURRENT, SimulateOptions
 from dbdoctor.errors import CannotLookError, ExitCode, UsageError
+from dbdoctor.measure.verdict import spare_slots
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.target import Product, Target
@@ -36,8 +37,6 @@ _DEFAULT_LOGIN_TIMEOUT = 5.0
 _SESSIONS, _SESSIONS_OF_DEMO = 5, 24
 # So many requests at once use the user's own pool: one alone would not show that all connections are opened anew at once.
 _THREADS_OF_CURRENT = 3
-# Of the free sessions of a server so many are left to others: never fewer, and never less than this part (of the limit).
-_LEFT_TO_OTHERS, _PART_LEFT = 3, 0.1
 
 
 def simulate_target(selection: Selection, asked: SimulateOptions, manner: Manner, login_timeout: float | None) -> int:
@@ -123,18 +122,18 @@ class SimulateRun:
         if wanted < least:
             wanted = least
             self._notes.append(f"a pool among them needs {least} sessions at once, so that `--workers` is {least}")
-        slots = examination.facts.slots if examination.facts else None
-        if slots is None or slots.free is None:
+        spare = spare_slots(examination.facts)
+        if spare is None:
             return wanted
-        left = max(_LEFT_TO_OTHERS, round((slots.limit or 0) * _PART_LEFT))
-        room = slots.free - left - 1  # the observer
+        room = spare - 1  # the observer
         if room < least:
             raise CannotLookError(
-                f"the server has {slots.free} sessions free, too few to try anything without taking them from others",
-                help="try it on `demo`, or on a test server",
+                "too few sessions are free there to try anything without taking them from others",
+                cause="at least 3, and a tenth, of what the server, this role and this database have free are left alone",
+                help="try it on `demo`, or on a test server; `dbdoctor check` shows the limits",
             )
         if room < wanted:
-            self._notes.append(f"only {slots.free} sessions are free there: {room} are used at once")
+            self._notes.append(f"only {count(room, 'session')} at once, since the server has not more to spare")
         return min(wanted, room)
 
     def _may_begin(self, plan: Plan) -> bool:

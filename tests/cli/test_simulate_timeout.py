@@ -129,3 +129,13 @@ def test_what_the_config_states_is_the_current_pool(postgres, tmp_path):
     assert 1 <= case["failed"] <= 3
     assert result.exit_code == 1, result.stdout
     assert any(finding["severity"] == "error" for finding in found["findings"])
+
+
+def test_a_roles_own_limit_is_kept_to(start_postgres):
+    postgres = start_postgres()
+    postgres.execute("CREATE ROLE few LOGIN PASSWORD 'hunter-secret-2' CONNECTION LIMIT 3")
+    dsn = postgres.dsn(user="few", password="hunter-secret-2")
+    result = run_dbdoctor("simulate-timeout", dsn, *_SHORT, timeout=60)
+    assert result.exit_code == 3
+    assert "too few sessions are free" in result.stderr
+    assert "too many connections" not in postgres.log
