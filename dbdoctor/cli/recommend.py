@@ -120,6 +120,19 @@ Asked = Annotated[
 SweepOption = Annotated[bool, typer.Option("--sweep", help="Show what every size around would do.")]
 Explain = Annotated[bool, typer.Option("--explain-numbers", help="Show the inputs and the working of every number.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Connect to nothing: what the target says of itself must do.")]
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify", help="Run the demand for real, with the current and the recommended settings; asks first."
+    ),
+]
+VerifyFor = Annotated[
+    str | None, _text("--verify-for", "DURATION", "How much of the demand `--verify` runs each time. Default: 30s.")
+]
+Statement = Annotated[
+    str | None, _text("--statement", "SQL", "What each checkout runs in `--verify`. Default: sleep for its use time.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before `--verify` begins.")]
 FormatOption = Annotated[
     Output | None,
     typer.Option("--format", help="text, json, or only the code to paste. Default: text.", show_default=False),
@@ -146,6 +159,10 @@ def recommend(
     sweep: SweepOption = False,
     explain_numbers: Explain = False,
     offline: Offline = False,
+    verify: Verify = False,
+    verify_for: VerifyFor = None,
+    statement: Statement = None,
+    yes: Yes = False,
     login_timeout: options.LoginTimeout = None,
     fail_on: options.FailOnOption = None,
     output: FormatOption = None,
@@ -179,6 +196,11 @@ def recommend(
         from dbdoctor.cli.recommend_lists import print_lists
 
         return print_lists(asked.lists)
+    from dbdoctor.cli.verify_options import read_verify_options
+
+    with_arrivals = asked.trace is not None or asked.stated is not None
+    told = read_verify_options(verify, verify_for, statement, yes, demand=with_arrivals, connects=asked.connects)
+    asked = asked._replace(verify=told)
     timeout = options.read_duration("--login-timeout", login_timeout, least=0.05, most=_LONGEST_LOGIN_TIMEOUT)
     from dbdoctor.cli.recommend_run import Way, recommend_for
 

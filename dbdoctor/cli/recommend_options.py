@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dbdoctor.cli.options import read_duration
+from dbdoctor.cli.verify_options import VerifyOptions
 from dbdoctor.errors import UsageError
 from dbdoctor.model.demand import Stated
 from dbdoctor.model.sizing import WaitTarget
@@ -79,6 +80,7 @@ class RecommendOptions(NamedTuple):
     offline: bool
     connects: bool
     lists: tuple[str, ...] = ()
+    verify: VerifyOptions | None = None
 
     @property
     def sampling(self) -> float:

@@ -107,12 +107,14 @@ class RecommendRun:
             demand, notes = self._demand(trace, target, examination, is_demo=is_demo)
             others, unread = self._others(target)
             case = make_case(self._asked, demand, target, examination, others)
-            advice = self._solve(case, target, examination, (*notes, *unread))
+            advice = self._verified(self._solve(case, target, examination, (*notes, *unread)), case, target, is_demo)
         except _NoWayInError:
             return ExitCode.CANNOT_LOOK
         finally:
             self._progress.clear()
         self._print(replace(advice, took=time.monotonic() - began))
+        if advice.verified is not None and advice.verified.incomplete:
+            return ExitCode.INTERRUPTED
         return options.exit_code_for(advice.findings, self._fail_on or options.FailOn.ERROR)
 
     # What is known
@@ -213,6 +215,23 @@ class RecommendRun:
             notes=tuple(notes),
             arguments=case.around.connect_args or {},
         )
+
+    def _verified(self, advice: Advice, case: Case, target: Target | None, is_demo: bool) -> Advice:
+        """With what came of running the demand, where that was asked for."""
+        if self._asked.verify is None or target is None:
+            return advice
+        from dbdoctor.cli.recommend_verify import Say, Verification
+
+        verification = Verification(
+            self._asked.verify,
+            target,
+            case,
+            advice.recommendation,
+            Say(self._progress.say, self._progress),
+            login_timeout=self._timeout(target),
+            is_demo=is_demo,
+        )
+        return replace(advice, verified=verification.run())
 
     def _print(self, advice: Advice) -> None:
         from dbdoctor.render.recommend_output import lines_of

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from dbdoctor.model.finding import Finding, Skipped
 from dbdoctor.model.sizing import Budget, Prediction, Recommendation
+from dbdoctor.model.verified import Verified
 
 
 class SweepRow(NamedTuple):
@@ -62,3 +63,4 @@ class Advice:
     notes: tuple[str, ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict)
     took: float = 0.0
+    verified: Verified | None = None

@@ -12,6 +12,7 @@ from dbdoctor.model.finding import Finding
 from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.sizing import Because, Bounds, Budget, CrossCheck, Prediction, Range, SizePoint
 from dbdoctor.render.json_values import cleaned, finding_object, number, skipped_object, text_or_none
+from dbdoctor.render.recommend_verified import verified_object
 
 SCHEMA = "dbdoctor.recommend/1"
 
@@ -37,7 +38,7 @@ def advice_object(advice: Advice) -> dict[str, Any]:
         "size_range": _range(found.size_range),
         "prediction": _prediction(found.prediction),
         "current_prediction": _prediction(found.current_prediction),
-        "verified": None,
+        "verified": verified_object(advice.verified),
         "saturated": text_or_none(found.saturated),
         "demand": _demand(found.demand),
         "wait_target": {"share": found.target.share, "wait_seconds": number(found.target.wait)},

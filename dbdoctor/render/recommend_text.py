@@ -15,6 +15,7 @@ from dbdoctor.render.recommend_numbers import number_lines
 from dbdoctor.render.recommend_predicted import predicted_lines, what_if_lines
 from dbdoctor.render.recommend_sweep import sweep_lines
 from dbdoctor.render.recommend_tables import budget_lines, compared_lines
+from dbdoctor.render.recommend_verified import verified_lines
 from dbdoctor.render.recommend_words import title, value_words
 from dbdoctor.render.style import Style
 
@@ -31,6 +32,8 @@ def advice_lines(advice: Advice, style: Style, *, sweep: bool = False, numbers: 
     yield from predicted_lines(found, style)
     yield from budget_lines(found.budget, style)
     yield from compared_lines(found, advice.arguments, style)
+    if advice.verified is not None:
+        yield from verified_lines(advice.verified, style)
     yield from what_if_lines(advice.what_ifs, style)
     if sweep:
         yield from sweep_lines(advice, style)

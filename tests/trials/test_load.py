@@ -22,6 +22,7 @@ from dbdoctor.trials.load_window import window
 from dbdoctor.trials.loading import Loading, loading
 from dbdoctor.trials.observer import PostgresqlObserver
 from dbdoctor.trials.targets import address_of
+from tests.servers.postgresql import PostgresServer
 from tests.sizing import demands
 
 _TWO = PoolPlan("current", "two", pool_size=2, max_overflow=0, pool_timeout=30.0)
@@ -52,8 +53,8 @@ def _run(dsn: str, pool: PoolPlan, order: LoadOrder) -> LoadSeen:
         return load.run(pool, order, lambda _seconds: None)
 
 
-def _sessions(postgres):
-    return postgres.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'dbdoctor-%'")[0][0]
+def _sessions(postgres: PostgresServer) -> int:
+    return int(postgres.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'dbdoctor-%'")[0][0])
 
 
 def test_who_is_due_while_all_wait_has_waited_since_then(postgres):
