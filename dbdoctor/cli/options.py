@@ -102,8 +102,18 @@ def read_duration(option: str, text: str | None, *, least: float, most: float) -
     except ValueError as error:
         raise UsageError(f"`{option}` is not a duration", cause=str(error), help=f"for example `{option} 5s`") from None
     if not least <= seconds <= most:
-        raise UsageError(f"`{option}` must lie between {least:g}s and {most:g}s", help=f"for example `{option} 5s`")
+        raise UsageError(
+            f"`{option}` must lie between {_as_typed(least)} and {_as_typed(most)}", help=f"for example `{option} 5s`"
+        )
     return seconds
+
+
+def _as_typed(seconds: float) -> str:
+    """As the help has it: 7d, 24h, 0.2s."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % length == 0 and seconds > (length if unit == "d" else 0):
+            return f"{seconds / length:g}{unit}"
+    return f"{seconds:g}s"
 
 
 def show_traceback(error: BaseException) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import subprocess
 
 _LAST_WORDS = 5.0
+# The command has read them, and what the child needs of them crosses the socket.
+_SECRET = frozenset({"DATABASE_URL", "DBDOCTOR_DSN", "PGPASSWORD"})
 
 
 @contextlib.contextmanager
@@ -40,7 +42,8 @@ def _uninterrupted() -> Iterator[None]:
 def _start(module: str, end: socket.socket) -> subprocess.Popen[bytes]:
     import subprocess
 
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = {name: value for name, value in os.environ.items() if name not in _SECRET}
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     return subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
         [sys.executable, "-m", module, str(end.fileno())],
         stdin=subprocess.DEVNULL,

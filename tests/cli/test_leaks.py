@@ -292,7 +292,7 @@ def test_a_recording_that_cannot_be_written_is_said_at_once(postgres: PostgresSe
         (["--group-by", "aplication"], "did you mean `application`"),
         (["--group-by", "xyzzy"], "application, user, database, client, process"),
         (["--group-by", ","], "is empty"),
-        (["--interval", "100ms"], "`--interval` must lie between 0.2s and 3600s"),
+        (["--interval", "100ms"], "`--interval` must lie between 0.2s and 1h"),
         (["--interval", "2h"], "`--interval` must lie between"),
         (["--interval", "soon"], "`--interval` is not a duration"),
         (["--for", "500ms"], "`--for` is 0 for a single look, or at least 1s"),

@@ -327,7 +327,7 @@ def test_a_server_with_little_room_gets_few_connections(start_postgres: Callable
     ("options", "words"),
     [
         (("--up-to", "soon"), "`--up-to` is not a duration"),
-        (("--up-to", "1s"), "`--up-to` must lie between"),
+        (("--up-to", "1s"), "`--up-to` must lie between 2s and 7d"),
         (("--resolution", "2"), "`--resolution` is a percentage"),
         (("--resolution", "50%"), "`--resolution` must lie between"),
         (("--connections", "0"), "connections"),
