@@ -23,9 +23,9 @@ def held_signals() -> Iterator[list[int]]:
         came.append(number)
 
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                previous[number] = signal.signal(number, note)
+        for held in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(held) is not signal.SIG_IGN:
+                previous[held] = signal.signal(held, note)
     try:
         yield came
     finally:

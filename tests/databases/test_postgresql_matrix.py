@@ -11,6 +11,7 @@ from tests.rules.facts import target
 from tests.servers.binaries import MATRIX
 from tests.servers.certificates import certificates
 from tests.servers.postgresql import PostgresServer
+from tests.servers.waiting import wait_until
 
 ROLES = ("app", "watcher", "postgres")
 
@@ -141,6 +142,8 @@ def test_the_grant_shows_what_was_hidden(server):
         grant = facts.missing[0].help
         assert grant == 'GRANT pg_monitor TO "we""ird Name";'
         server.execute(grant)
+        # The session that granted ends when the server comes to it.
+        wait_until(lambda: look(server, awkward).extra["states"]["idle"] == 1, "the end of the session that granted")
         seen = look(server, awkward)
     server.execute('DROP ROLE "we""ird Name"')
     assert seen.missing == ()

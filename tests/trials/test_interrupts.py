@@ -35,7 +35,7 @@ def _interrupted(dsn: str, after: float, number: signal.Signals, *, group: bool)
 
 
 def _sessions(postgres) -> int:
-    return postgres.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'dbdoctor%'")[0][0]
+    return int(postgres.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'dbdoctor%'")[0][0])
 
 
 def _none_left(postgres, seconds: float = 10.0) -> bool:
