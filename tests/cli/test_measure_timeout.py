@@ -160,6 +160,7 @@ def disturbed() -> dict[str, dict[str, Any]]:
                 disturb(server, running)
 
             result = measure(server.dsn(), "--up-to", "3s", "--connections", "6", "--json", after_start=meanwhile)
+            assert result.stdout, f"exit {result.exit_code}: {result.stderr}"
             answer: dict[str, Any] = json.loads(result.stdout)
             return answer
 
