@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.workspace import Workspace, workspace
+from tests.servers.workspace import Workspace, is_made, workspace
 
 pytest_plugins = ["tests.servers.fixtures", "tests.failure_table"]
 
@@ -52,7 +52,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if workspace.cache_info().currsize:
+    if is_made():
         place = workspace()
         _left.extend(leftovers(place))
         place.close()

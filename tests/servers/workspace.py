@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import pwd
 import shutil
@@ -12,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -225,7 +225,18 @@ def _identity() -> dict[str, Any]:
     return {"user": user, "group": group, "extra_groups": []}
 
 
-@functools.cache
+_made: list[Workspace] = []
+_making = threading.Lock()
+
+
 def workspace() -> Workspace:
-    """The session's workspace, made when first asked for; `tests/conftest.py` closes it."""
-    return Workspace()
+    """The session's workspace, made when first asked for, by whichever thread; `tests/conftest.py` closes it."""
+    with _making:
+        if not _made:
+            _made.append(Workspace())
+        return _made[0]
+
+
+def is_made() -> bool:
+    """Whether anybody asked for it."""
+    return bool(_made)
