@@ -61,6 +61,7 @@ def _pool(pool: PoolPlan) -> dict[str, Any]:
         "pool_use_lifo": pool.pool_use_lifo,
         "connect_args": cleaned(dict(pool.connect_args)),
         "connections": pool.threads,
+        "extra_round_trips_per_checkout": int(pool.pool_pre_ping),
         "stands_for": cleaned(dict(pool.real)),
         "code": list(pool.lines),
     }

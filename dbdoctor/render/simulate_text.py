@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from string import ascii_uppercase
@@ -11,6 +12,8 @@ from dbdoctor.model.trial import Bound, Case, FaultFacts, Outcome, PoolPlan, Sim
 from dbdoctor.render.clean import clean, fill
 from dbdoctor.render.finding import by_severity, finding_lines
 from dbdoctor.render.style import Style
+from dbdoctor.rules._common import count
+from dbdoctor.trials.judge import LONGER
 
 _COLOUR = {
     Outcome.SURVIVES: "green",
@@ -34,6 +37,7 @@ def simulation_lines(report: SimulationReport, style: Style) -> Iterator[str]:
         yield fill(text, style.width, "       ", "  ")
     yield ""
     yield from _matrix(report, letters, style)
+    yield from _values(report, style)
     yield from _seen(report, letters, style)
     for finding in by_severity(report.findings):
         yield ""
@@ -76,6 +80,22 @@ def _matrix(report: SimulationReport, letters: dict[str, str], style: Style) -> 
             yield f"  {pool.name:<{first - 2}}" + "".join(cells).rstrip()
 
 
+def _values(report: SimulationReport, style: Style) -> Iterator[str]:
+    """What the scaled values stand for, each once, and what each checkout costs where that is a round trip or a login."""
+    found: dict[str, list[str]] = {}
+    for pool in report.pools:
+        for name, words in pool.real.items():
+            found.setdefault(f"{name} {words}", []).append(pool.name)
+        if pool.pool_pre_ping:
+            found.setdefault("a round trip more for each checkout", []).append(pool.name)
+        if pool.pool_class == "NullPool":
+            found.setdefault("a login for each checkout", []).append(pool.name)
+    if found:
+        yield ""
+    for words, pools in found.items():
+        yield fill(f"{clean(words)}: {', '.join(pools)}", style.width, "       ", "  ")
+
+
 def _cell(case: Case | None, style: Style) -> str:
     text, colour = _words(case)
     return style.paint(text, colour) + " " * max(1, _COLUMN - len(text))
@@ -113,9 +133,15 @@ def _things_seen(report: SimulationReport, fault: FaultFacts) -> dict[str, list[
     for pool in report.pools:
         case = report.case(fault.code, pool.name)
         for text in _things(case) if case else []:
-            alike = _unnumbered(text) if case and case.error and text.startswith(case.error.type) else text
-            found.setdefault(words.setdefault(alike, text), []).append(pool.name)
+            found.setdefault(words.setdefault(_alike(text, case), text), []).append(pool.name)
     return found
+
+
+def _alike(text: str, case: Case | None) -> str:
+    """What two trials have in common when they saw the same thing."""
+    if text.startswith("hangs, "):
+        return text.partition(";")[2]
+    return _unnumbered(text) if case and case.error and text.startswith(case.error.type) else text
 
 
 def _unnumbered(text: str) -> str:
@@ -133,16 +159,28 @@ def _things(case: Case) -> Iterator[str]:
     if case.error is not None:
         state = f" {case.error.sqlstate}" if case.error.sqlstate else ""
         yield f"{case.error.type}{state} in {case.error.where}: {clean(case.error.message, 160)}"
+    if case.failed and case.outcome is not Outcome.HANGS:
+        yield _recovery(case.recovered)
+    if case.reconnects:
+        yield f"{case.reconnects} login{'s' if case.reconnects > 1 else ''} after it"
+    if case.ghosts is None:
+        yield "what is left on the server is not known (a pooler, or a login that may not look)"
     if case.ghosts:
         stay = f" for {bound_text(case.ghost_bound)}" if case.ghost_bound else ""
         many = len(case.ghosts)
         yield f"{many} session{'s' if many > 1 else ''} left behind on the server{stay}"
 
 
+def _recovery(seconds: float | None) -> str:
+    """In whole seconds, so that pools that recovered alike are told together."""
+    return "not served again in the trial" if seconds is None else f"served again within {math.ceil(seconds)} s"
+
+
 def bound_text(bound: Bound) -> str:
     """`13m to 30m (net.ipv4.tcp_retries2 = 15)`."""
     if bound.most is None:
-        length = "for ever" if bound.least <= 0 else f"{format_duration(bound.least)} at least"
+        known = bound.why.startswith(LONGER)
+        length = f"{format_duration(bound.least)} at least" if known else "for ever"
     elif bound.most - bound.least < 0.05 * bound.most:
         length = f"about {format_duration(bound.most)}"
     else:
@@ -160,13 +198,21 @@ def _cheapest(report: SimulationReport, style: Style) -> Iterator[str]:
     pool = next((pool for pool in report.pools if pool.name == report.cheapest), None)
     if pool is None:
         if report.incomplete is None and any(case.testable for case in report.cases):
-            yield fill("no pool that was tried survives every fault that was tried", style.width, "  ")
+            yield fill(_none_survives(report), style.width, "  ")
         return
     all_of_it = "all of it" if all(case.testable for case in report.cases) else "all that could be tried"
     yield style.paint(f"the cheapest that survives {all_of_it}: {pool.name}", "green", bold=True)
     yield fill(clean(pool.title, 300), style.width, "  ")
     for line in pool.lines:
         yield f"      {style.paint(line, 'green')}"
+
+
+def _none_survives(report: SimulationReport) -> str:
+    """What can be said when no pool is known to survive everything."""
+    failed = {case.pool for case in report.cases if case.testable and case.outcome is not Outcome.SURVIVES}
+    if all(pool.name in failed for pool in report.pools):
+        return "no pool that was tried survives every fault that was tried"
+    return "no pool is known to survive every fault: those that met none could not be tried with all"
 
 
 def _summary(report: SimulationReport) -> str:
@@ -176,6 +222,6 @@ def _summary(report: SimulationReport) -> str:
     left = len(report.cases) - len(tried)
     more = f", {left} not testable here" if left else ""
     return (
-        f"{len(tried)} trials in {format_duration(report.took)}: {survived} survived, {hung} hung, "
+        f"{count(len(tried), 'trial')} in {format_duration(report.took)}: {survived} survived, {hung} hung, "
         f"{len(tried) - survived - hung} failed{more}"
     )

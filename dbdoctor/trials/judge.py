@@ -14,6 +14,8 @@ from dbdoctor.trials.scaling import unscalable
 
 BARELY = 2.0
 """A request begun so shortly before the trial was cut off says nothing (seconds)."""
+LONGER = "longer than expected of"
+"""How a bound begins that did not hold."""
 # One of which others have ended with an error hangs when it takes so many times as long as they did.
 _LONGER = 1.5
 
@@ -84,7 +86,7 @@ def _untested(record: Record, plan: PoolPlan, judged: int) -> str:
 def _at_least(bound: Bound, seen: float) -> Bound:
     """No bound says less than what was seen; one that has been passed does not hold, and says so."""
     if bound.most is not None and bound.most < seen:
-        return Bound(seen, None, f"longer than expected of {bound.why}")
+        return Bound(seen, None, f"{LONGER} {bound.why}")
     return bound._replace(least=max(bound.least, seen))
 
 

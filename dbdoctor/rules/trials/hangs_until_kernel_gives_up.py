@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbdoctor.model.finding import Finding, Severity
-from dbdoctor.model.trial import Scenario
+from dbdoctor.model.trial import Bound, Scenario
 from dbdoctor.rules.trials._tried import Hit, Tried
 from dbdoctor.rules.trials._words import lasts, seconds
 
@@ -59,8 +59,7 @@ def judge(tried: Tried) -> Iterator[Finding]:
             Severity.ERROR,
             hits,
             title=f"a request hangs {lasts(limit)} on this host ({faults})",
-            why=f"{closing}no setting of the pool ends it, only the kernel does ({why}); meanwhile it holds a connection "
-            "and a thread",
+            why=f"{closing}{_ended_by(limit)} ({why}); meanwhile it holds a connection and a thread",
             fix=fix,
             command=command,
             evidence=seconds(limit),
@@ -69,6 +68,12 @@ def judge(tried: Tried) -> Iterator[Finding]:
 
 # FreeTDS, measured; psycopg2 and Microsoft's driver 18 close at once.
 _REPLACED = ("use a driver that closes without waiting (Microsoft's ODBC driver 18), or NullPool", None)
+
+
+def _ended_by(limit: Bound | None) -> str:
+    if limit is None or limit.most is None:
+        return "no setting of the pool ends it, and the kernel does not either"
+    return "no setting of the pool ends it, only the kernel does"
 
 
 def _replaces_in_time(hit: Hit, tried: Tried) -> bool:

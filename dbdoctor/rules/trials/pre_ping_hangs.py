@@ -45,6 +45,7 @@ def judge(tried: Tried) -> Iterator[Finding]:
         return
     longest = max((hit.case.would_hang for hit in hits if hit.case.would_hang), key=_end, default=None)
     why = longest.why if longest else "nothing limits it"
+    ends = "only the kernel ends" if longest and longest.most is not None else "nothing ends"
     words = [f"pool_recycle={tried.recycle}", "pool_pre_ping=True"]
     if tried.target.product is Product.POSTGRESQL:
         words.append('connect_args={"tcp_user_timeout": 5000}')
@@ -53,7 +54,7 @@ def judge(tried: Tried) -> Iterator[Finding]:
         Severity.ERROR,
         hits,
         title=f"pool_pre_ping hangs {lasts(longest)} on this host: its test has no deadline",
-        why=f"the path dropped the connection without a word, and only the kernel ends the wait ({why})",
+        why=f"the path dropped the connection without a word, and {ends} the wait ({why})",
         fix="replace connections before the path drops them; on PostgreSQL a limit on unacknowledged data ends the test",
         command="create_engine(\n    url,\n" + "".join(f"    {word},\n" for word in words) + ")",
         evidence=seconds(longest),
