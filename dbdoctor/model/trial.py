@@ -104,7 +104,7 @@ class Record(NamedTuple):
     """All that was seen in one trial, before it is judged.
 
     `warm` are the ids of the pool's sessions before the fault; `held` those in it at the end (None: it never said).
-    `connects` counts connections made after the fault, `statements` the driver's messages that reached the path.
+    `connects` counts connections made after the fault, `messages` what the driver sent after it.
     `ghosts` is None when nobody could look. `broken` says why the trial itself could not be made.
     """
 
@@ -115,6 +115,7 @@ class Record(NamedTuple):
     warm: tuple[int, ...] = ()
     held: tuple[int, ...] | None = None
     connects: int = 0
+    messages: int = 0
     pings: int = 0
     ghosts: tuple[Ghost, ...] | None = None
     broken: str | None = None
@@ -137,7 +138,8 @@ class Case:
     `failed` counts requests that failed (those that hang included); `first_response` is when the first request after
     the idle time got its answer, after it was asked for (None: never); `recovered` when every thread had been served
     again, counted likewise. `hang` is how long a request hung until it was cut off, `would_hang` how long it would have.
-    `reconnects` are logins after the fault; `ghosts` sessions left on the server; `ghost_bound` how long it keeps them.
+    `reconnects` are logins after the fault, `messages` what the driver sent after it, a round trip each (logins included);
+    `ghosts` sessions left on the server; `ghost_bound` how long it keeps them.
     """
 
     fault: str
@@ -154,6 +156,7 @@ class Case:
     would_hang: Bound | None = None
     error: ErrorSeen | None = None
     reconnects: int = 0
+    messages: int = 0
     ghosts: tuple[Ghost, ...] | None = None
     ghost_bound: Bound | None = None
 

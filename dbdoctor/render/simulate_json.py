@@ -82,6 +82,7 @@ def _case(case: Case) -> dict[str, Any]:
         "would_hang": _bound(case.would_hang),
         "error": _error(case.error),
         "reconnects": case.reconnects,
+        "messages": case.messages,
         "ghost_sessions": None if case.ghosts is None else [cleaned(ghost._asdict()) for ghost in case.ghosts],
         "ghosts_stay": _bound(case.ghost_bound),
         "note": text_or_none(case.note),

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from string import ascii_uppercase
 
 from dbdoctor.model.duration import format_duration
+from dbdoctor.model.finding import Severity
 from dbdoctor.model.trial import Bound, Case, FaultFacts, Outcome, PoolPlan, SimulationReport
-from dbdoctor.render.clean import clean, fill
+from dbdoctor.render.clean import clean, clean_lines, fill
 from dbdoctor.render.finding import by_severity, finding_lines
 from dbdoctor.render.style import Style
 from dbdoctor.rules._common import count
@@ -42,6 +43,9 @@ def simulation_lines(report: SimulationReport, style: Style) -> Iterator[str]:
     for finding in by_severity(report.findings):
         yield ""
         yield from finding_lines(finding, style)
+        if finding.command and finding.severity is Severity.INFO:
+            for line in clean_lines(finding.command):
+                yield f"      {style.paint(line, 'green')}"
     yield ""
     yield from _cheapest(report, style)
     if report.incomplete:

@@ -47,6 +47,7 @@ def judge(record: Record, plan: PoolPlan, fault: FaultFacts, host: Host) -> Case
         would_hang=None if hang is None else _at_least(hang_bound(plan, fault, host), hang),
         error=refused[0].error if refused else None,
         reconnects=record.connects,
+        messages=record.messages,
         ghosts=record.ghosts,
         ghost_bound=ghost_bound(plan, fault, host) if record.ghosts else None,
     )

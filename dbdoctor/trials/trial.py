@@ -78,6 +78,7 @@ class Trial:
         self._broken: str | None = None
         self._pings = 0
         self._opened_before = 0
+        self._messages_before = 0
         self._ghosts: dict[int, Ghost] | None = None
         self._finishing = False
         self._looking = False
@@ -174,6 +175,7 @@ class Trial:
         self._warm = sessions
         self._went_idle = time.monotonic()
         self._opened_before = self.relay.opened
+        self._messages_before = self.relay.messages
         if not self.relay.sessions and self.order.pool.pool_class != "NullPool":
             self._broken = PAST_US
             self._look_last()
@@ -246,6 +248,7 @@ class Trial:
             warm=self._warm or (),
             held=self._held,
             connects=connects if self._warm is not None else 0,
+            messages=self.relay.messages - self._messages_before if self._warm is not None else 0,
             pings=self._pings,
             ghosts=ghosts,
             broken=self._broken,
