@@ -113,20 +113,29 @@ class SimulateRun:
         from dbdoctor.faults.kinds import all_faults
 
         faults = choose_faults(self._asked.drop, all_faults(), self._target.product)
-        sessions = self._sessions(examination, max(pool.threads for pool in pools))
-        return make_plan(faults, pools, self._scale, sessions=sessions, cap=self._asked.cap)
+        sessions = self._sessions(examination)
+        fitting = self._fitting(pools, sessions)
+        return make_plan(faults, fitting, self._scale, sessions=sessions, cap=self._asked.cap)
 
-    def _sessions(self, examination: Examination, least: int) -> int:
+    def _fitting(self, pools: tuple[PoolPlan, ...], sessions: int) -> tuple[PoolPlan, ...]:
+        """The pools that need no more sessions at once; the application's own is used by fewer. Raises UsageError."""
+        narrowed = [replace(one, threads=min(one.threads, sessions)) if one.name == CURRENT else one for one in pools]
+        left_out = [one.name for one in narrowed if one.threads > sessions]
+        if left_out:
+            why = f"{', '.join(left_out)} needs more than {count(sessions, 'session')} at once"
+            if len(left_out) == len(pools):
+                raise UsageError(why, help="allow more with `--workers`")
+            self._notes.append(f"left out: {why}")
+        return tuple(one for one in narrowed if one.threads <= sessions)
+
+    def _sessions(self, examination: Examination) -> int:
         """As many as asked for, and never what others may need. Raises CannotLookError."""
         wanted = self._asked.workers or (_SESSIONS_OF_DEMO if self._is_demo else _SESSIONS)
-        if wanted < least:
-            wanted = least
-            self._notes.append(f"a pool among them needs {least} sessions at once, so that `--workers` is {least}")
         spare = spare_slots(examination.facts)
         if spare is None:
             return wanted
         room = spare - 1  # the observer
-        if room < least:
+        if room < 1:
             raise CannotLookError(
                 "too few sessions are free there to try anything without taking them from others",
                 cause="at least 3, and a tenth, of what the server, this role and this database have free are left alone",
@@ -143,7 +152,7 @@ class SimulateRun:
         )
         lines = [
             what,
-            f"opens at most {plan.sessions} sessions of its own at once and one that observes, and writes nothing",
+            f"opens at most {count(plan.sessions, 'session')} of its own at once and one that observes, and writes nothing",
             f"takes {_from_to(plan.quickest, plan.longest)}",
         ]
         for line in [*lines, *self._notes]:

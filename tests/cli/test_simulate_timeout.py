@@ -139,3 +139,16 @@ def test_a_roles_own_limit_is_kept_to(start_postgres):
     assert result.exit_code == 3
     assert "too few sessions are free" in result.stderr
     assert "too many connections" not in postgres.log
+
+
+def test_no_more_sessions_than_workers(postgres):
+    words = ("--yes", "--idle", "1s", "--cap", "2s", "--drop", "closed", "--workers", "1", "--json")
+    result = run_dbdoctor("simulate-timeout", postgres.dsn(), *words, "--pool", "default,keep-alive-thread", timeout=60)
+    assert result.exit_code == 0, result.stderr
+    assert "at most 1 session of its own" in result.stderr
+    assert "left out: keep-alive-thread" in result.stderr
+    found = json.loads(result.stdout)
+    assert [case["pool"] for case in found["cases"]] == ["default"]
+    alone = run_dbdoctor("simulate-timeout", postgres.dsn(), *words, "--pool", "keep-alive-thread", timeout=60)
+    assert alone.exit_code == 2
+    assert "help: allow more with `--workers`" in alone.stderr
