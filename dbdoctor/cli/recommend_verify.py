@@ -16,7 +16,7 @@ from dbdoctor.model.duration import format_duration
 from dbdoctor.model.sizing import Recommendation
 from dbdoctor.model.target import Target
 from dbdoctor.model.trial import PoolPlan
-from dbdoctor.model.verified import Verdict, Verified
+from dbdoctor.model.verified import ThroughFault, Verdict, Verified
 from dbdoctor.rules._common import count
 from dbdoctor.sizing.barging import WAKE_UP, PoolModel, wake_up_of
 from dbdoctor.sizing.case import Case
@@ -26,8 +26,10 @@ from dbdoctor.trials.load_plans import current_plan, recommended_plan
 from dbdoctor.trials.load_window import window
 
 if TYPE_CHECKING:
+    from dbdoctor.probe.resolve import Address
     from dbdoctor.trials.loading import Loading
     from dbdoctor.trials.observer import Observer
+    from dbdoctor.trials.planning import Plan
 
 _RUNS = 2  # of each pool, in turn, so that what else happens on the machine meets both
 _MOST_CHECKOUTS, _MOST_THREADS = 50_000, 400
@@ -73,17 +75,19 @@ class Verification:
         self._is_demo = is_demo
         self._notes: list[str] = []
         self._seen: dict[str, list[LoadSeen]] = {}
+        self._faults: tuple[ThroughFault, ...] = ()
 
     def run(self) -> Verified | None:
         """What came of it; None when it was not confirmed. Raises CannotLookError and UsageError before anything is opened."""
         course = self._window()
         planned = self._planned(course)
-        if not self._may_begin(course, planned):
+        faults = self._fault_plan()
+        if not self._may_begin(course, planned, faults):
             self._say.line("nothing was opened")
             return None
         incomplete = None
         try:
-            self._run(course, planned)
+            self._run(course, planned, faults)
         except KeyboardInterrupt:
             incomplete = "interrupted"
         return Verified(
@@ -92,6 +96,7 @@ class Verification:
             process=course.process,
             statement=self._asked.statement is not None,
             verdicts=tuple(self._verdict(one, course) for one in planned if self._seen.get(one.pool.name)),
+            faults=self._faults,
             notes=tuple(self._notes),
             incomplete=incomplete,
         )
@@ -142,12 +147,17 @@ class Verification:
         )
         return _Planned(pool, foretell(course, model), model)
 
+    @property
+    def _room(self) -> int | None:
+        """Sessions to spare beside the observer's; None where that is not known."""
+        spare = spare_slots(self._case.facts)
+        return None if spare is None else spare - 1
+
     def _within(self, others: list[_Planned], recommended: _Planned) -> list[_Planned]:
         """No more sessions than are to spare. Raises CannotLookError."""
-        spare = spare_slots(self._case.facts)
-        if spare is None:
+        room = self._room
+        if room is None:
             return [*others, recommended]
-        room = spare - 1  # the observer
         fitting = [_fitted(one, room) for one in (*others, recommended)]
         if fitting[-1] is None:
             raise CannotLookError(
@@ -159,18 +169,33 @@ class Verification:
             self._notes.append("the current settings were not run: they may open more sessions than are to spare there")
         return [one for one in fitting if one is not None]
 
+    def _fault_plan(self) -> Plan | None:
+        """Both pools through the path's idle timeout, where one is known."""
+        idle = self._case.around.idle_timeout
+        if idle is None:
+            return None
+        from dbdoctor.trials.load_faults import fault_plan
+
+        return fault_plan(self._target, self._found.settings, idle, self._room)
+
     # Announced and asked
 
-    def _may_begin(self, course: Course, planned: list[_Planned]) -> bool:
+    def _may_begin(self, course: Course, planned: list[_Planned], faults: Plan | None) -> bool:
+        most = max([_most(planned), *([faults.sessions] if faults else [])])
         names = " and the ".join(one.pool.name for one in planned)
-        most = max(one.pool.pool_size + one.pool.max_overflow for one in planned)
         does = "sleeps in the server" if self._asked.statement is None else "runs your statement, and is rolled back"
-        lasts = _RUNS * len(planned) * (self._asked.seconds + _BESIDE)
+        lasts = _RUNS * len(planned) * (self._asked.seconds + _BESIDE) + (faults.longest if faults else 0.0)
+        then = (
+            (f"then lets {count(len(faults.pools), 'pool')} idle past the path's idle timeout, to scale",)
+            if faults
+            else ()
+        )
         what = f"{len(course.arrivals):,} checkouts in {format_duration(self._asked.seconds)}"
         for line in (
             f"verifying on {self._target.shown}: {what}, {_RUNS} times with the {names} settings",
             f"opens at most {count(most, 'session')} of its own at once and one that observes; each checkout {does}",
-            f"takes about {format_duration(lasts)}",
+            *then,
+            f"takes {'up to' if faults else 'about'} {format_duration(lasts)}",
             *self._notes,
         ):
             self._say.line(line)
@@ -185,7 +210,7 @@ class Verification:
 
     # The runs
 
-    def _run(self, course: Course, planned: list[_Planned]) -> None:
+    def _run(self, course: Course, planned: list[_Planned], faults: Plan | None) -> None:
         from dbdoctor.probe.deadline import Deadline
         from dbdoctor.trials.loading import loading
         from dbdoctor.trials.observer import open_observer
@@ -197,10 +222,20 @@ class Verification:
         with contextlib.ExitStack() as stack:
             observer: Observer = open_observer(self._target, self._login_timeout)
             stack.callback(observer.close)
-            load = stack.enter_context(loading(self._target, address, observer))
-            for number in range(_RUNS):
-                for one in planned:
-                    self._seen.setdefault(one.pool.name, []).append(self._once(load, one, course, number))
+            with loading(self._target, address, observer) as load:
+                for number in range(_RUNS):
+                    for one in planned:
+                        self._seen.setdefault(one.pool.name, []).append(self._once(load, one, course, number))
+            if faults is not None:
+                self._faults = self._through(faults, address, observer)
+
+    def _through(self, faults: Plan, address: Address, observer: Observer) -> tuple[ThroughFault, ...]:
+        from dbdoctor.trials.load_faults import through_faults
+
+        def tick(left: int) -> None:
+            self._say.progress(f"idling past the path's idle timeout, {count(left, 'trial')} left")
+
+        return through_faults(self._target, address, observer, faults, self._login_timeout, tick)
 
     def _once(self, load: Loading, one: _Planned, course: Course, number: int) -> LoadSeen:
         threads = min(_MOST_THREADS, round(1.5 * one.foretold.most_at_once) + 20, len(course.arrivals))
@@ -217,6 +252,11 @@ class Verification:
         seen = self._seen[one.pool.name]
         wait = self._found.target.wait
         return judge_load(one.pool, course, seen, one.model, wait, own_uses=self._asked.statement is not None)
+
+
+def _most(planned: list[_Planned]) -> int:
+    """Sessions that one of the pools can open."""
+    return max(one.pool.pool_size + one.pool.max_overflow for one in planned)
 
 
 def _fitted(one: _Planned, room: int) -> _Planned | None:

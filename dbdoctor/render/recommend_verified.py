@@ -20,6 +20,9 @@ _COLUMNS = (
     Column("measured", "measured", right=True),
     Column("range", "with 90% certainty"),
 )
+_OUTCOMES = {
+    "survives": "no error", "one-error": "one request fails", "errors": "several requests fail", "hangs": "requests hang",
+}  # fmt: skip
 
 
 def verified_lines(found: Verified, style: Style) -> Iterator[str]:
@@ -37,8 +40,8 @@ def verified_lines(found: Verified, style: Style) -> Iterator[str]:
     for one in found.verdicts:
         yield fill(f"{one.pool.name}: {clean(_verdict_words(one), 800)}", style.width, "      ", "  ")
     for fault in found.faults:
-        said = fault.outcome or f"not tried: {fault.note}"
-        text = f"{fault.pool}, idle timeout passed ({fault.fault}): {clean(said, 400)}"
+        said = f"not tried: {fault.note}" if fault.outcome is None else _OUTCOMES[fault.outcome]
+        text = f"{fault.pool}, after the path's idle timeout ({fault.fault}): {clean(said, 400)}"
         yield fill(text, style.width, "      ", "  ")
     for note in found.notes:
         yield fill(f"note: {clean(note, 400)}", style.width, "      ", "  ")
