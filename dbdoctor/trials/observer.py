@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
 from dbdoctor.databases.postgresql_trials import end_question, look_question, read_look
@@ -13,13 +14,16 @@ from dbdoctor.watch.postgresql_connection import PostgresqlConnection, RefusedEr
 from dbdoctor.watch.source import SourceLostError, SourceSlowError
 
 _PATIENCE = 3.0
+# Two looks at the same beginning differ by no more (seconds).
+_SAME = 1.5
 _UNABLE = (SourceLostError, SourceSlowError, RefusedError)
 
 
 class Observer(Protocol):
-    """What a simulation asks of it. `facts` are the server's."""
+    """What a simulation asks of it. `facts` are the server's; `losses` counts how often it was gone, or restarted."""
 
     facts: ServerFacts
+    losses: int
 
     def look(self, application_name: str) -> list[Ghost] | None:
         """The sessions of this name that the server has; None when it cannot be told."""
@@ -39,11 +43,13 @@ class PostgresqlObserver:
     """
 
     def __init__(self, target: Target, login_timeout: float) -> None:
+        self.losses = 0
         self._connection = PostgresqlConnection(target)
         self._login_timeout = login_timeout
         deadline = Deadline.after(login_timeout)
         self._connection.open(deadline)
         self.facts = self._connection.facts(Deadline.after(_PATIENCE))
+        self._began = beginning(self.facts)
 
     def look(self, application_name: str) -> list[Ghost] | None:
         """The sessions of this name that the server has; None when it cannot be told."""
@@ -80,9 +86,22 @@ class PostgresqlObserver:
             return False
         try:
             self._connection.open(Deadline.after(self._login_timeout))
+            self.losses += is_another(self._began, self._connection.facts(Deadline.after(_PATIENCE)))
         except _UNABLE:
+            self.losses += 1
             return False
         return True
+
+
+def beginning(facts: ServerFacts) -> float | None:
+    """When the server began, by this machine's monotonic clock; None when it does not say."""
+    return None if facts.uptime is None else time.monotonic() - facts.uptime
+
+
+def is_another(began: float | None, facts: ServerFacts) -> bool:
+    """Whether the server has begun anew since it had begun at `began`."""
+    again = beginning(facts)
+    return began is not None and again is not None and again - began > _SAME
 
 
 def open_observer(target: Target, login_timeout: float) -> Observer:

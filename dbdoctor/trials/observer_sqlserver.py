@@ -7,6 +7,7 @@ from dbdoctor.databases.sqlserver_trials import Ours, end_question, look_questio
 from dbdoctor.model.target import Target
 from dbdoctor.model.trial import Ghost
 from dbdoctor.probe.deadline import Deadline
+from dbdoctor.trials.observer import beginning, is_another
 from dbdoctor.watch.source import SourceLostError, SourceSlowError
 from dbdoctor.watch.sqlserver_connection import SqlServerConnection
 
@@ -20,6 +21,7 @@ class SqlServerObserver:
     """On SQL Server; raises SourceLostError when it cannot log in."""
 
     def __init__(self, target: Target, login_timeout: float) -> None:
+        self.losses = 0
         self._connection = SqlServerConnection(target)
         self._login_timeout = login_timeout
         self._connection.open(Deadline.after(login_timeout))
@@ -28,6 +30,7 @@ class SqlServerObserver:
         except BaseException:
             self._connection.close()
             raise
+        self._began = beginning(self.facts)
 
     def look(self, application_name: str) -> list[Ghost] | None:
         """The sessions of this name that the server has; None without the right to see any but the one that asks."""
@@ -68,5 +71,13 @@ class SqlServerObserver:
         except (SourceLostError, SourceSlowError):
             if self._connection.session is not None:
                 raise
-            self._connection.open(Deadline.after(self._login_timeout))
+            self._open_again()
         return self._connection.ask(question, Deadline.after(_PATIENCE))
+
+    def _open_again(self) -> None:
+        try:
+            self._connection.open(Deadline.after(self._login_timeout))
+            self.losses += is_another(self._began, self._connection.facts(Deadline.after(_PATIENCE))[0])
+        except _UNABLE:
+            self.losses += 1
+            raise

@@ -18,6 +18,7 @@ from dbdoctor.trials.untestable import untestable
 
 # How often `on_turn` is called at least (seconds).
 _TURN = 0.2
+_WENT_AWAY = "the server itself was gone or was restarted during the trial, which therefore says nothing"
 _SPARED = (
     "not testable here, because this login may not end sessions, not even its own; run with a login that may "
     "(SQL Server: GRANT ALTER ANY CONNECTION and VIEW SERVER STATE; Azure SQL Database: GRANT KILL DATABASE CONNECTION)"
@@ -46,6 +47,7 @@ class Simulation:
         self._records: dict[int, Record] = {}
         self._under_way: set[int] = set()
         self._spared: set[int] = set()
+        self._losses_before: dict[int, int] = {}
         self.silence = False
 
     @property
@@ -103,6 +105,7 @@ class Simulation:
         name = self._order.application_name(number)
         if event == "began":
             self._under_way.add(number)
+            self._losses_before[number] = self._observer.losses
         elif event == "look":
             found = self._observer.look(name)
             sessions = None if found is None else [one._asdict() for one in found]
@@ -114,7 +117,13 @@ class Simulation:
         elif event == "ended":
             self._under_way.discard(number)
             record = _redacted(record_from_json(told["record"]))
-            self._records[number] = record._replace(broken=_SPARED) if number in self._spared else record
+            self._records[number] = record._replace(broken=self._spoilt(number) or record.broken)
+
+    def _spoilt(self, number: int) -> str | None:
+        """Why a trial says nothing that only this side knows."""
+        if self._observer.losses != self._losses_before.get(number, self._observer.losses):
+            return _WENT_AWAY
+        return _SPARED if number in self._spared else None
 
 
 def _redacted(record: Record) -> Record:
