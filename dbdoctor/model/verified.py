@@ -31,9 +31,10 @@ class WaitRanges(NamedTuple):
 class Verdict:
     """One pool: `runs` times the window through it. Figures are of all runs together; predicted is as many times.
 
-    `late` is by how much the latest hundredth of the arrivals came too late, `use` the mean use that was measured, both
-    in seconds. `errors` are checkouts that failed otherwise than by a timeout of the pool, `error` the first in words.
-    `void` says why the measurement is worth nothing; `agrees` is None then, else whether the prediction held.
+    `late` is by how much the latest hundredth of the arrivals came too late, `use` the mean use and `login` that of a login
+    while it ran (None: there was none), all in seconds; predicted is with such logins. `errors` are checkouts that failed
+    otherwise than by a timeout of the pool, `error` the first in words. `void` says why the measurement is worth nothing;
+    `agrees` is None then, else whether the prediction held.
     """
 
     pool: PoolPlan
@@ -44,6 +45,7 @@ class Verdict:
     ranges: WaitRanges | None
     late: float
     use: float
+    login: float | None = None
     errors: int = 0
     error: str | None = None
     void: str | None = None

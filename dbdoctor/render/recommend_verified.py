@@ -64,10 +64,11 @@ def _verdict_words(one: Verdict) -> str:
     did, said = one.measured, one.predicted
     held = "the prediction held" if one.agrees else "the prediction did not hold"
     shape = f"pool_size {one.pool.pool_size}, max_overflow {one.pool.max_overflow}"
+    logins = "" if one.login is None else f" (of {format_duration(one.login)} each)"
     words = (
         f"{held} ({shape}); {did.timeouts} of {one.checkouts:,} checkouts gave up, predicted {said.timeouts}; "
-        f"{did.connects} new connections, predicted {said.connects}; uses of {format_duration(one.use)} on average, and a "
-        f"hundredth of the arrivals {_time(one.late)} late or more, this client's own doing"
+        f"{did.connects} new connections{logins}, predicted {said.connects}; uses of {format_duration(one.use)} on average, and "
+        f"a hundredth of the arrivals {_time(one.late)} late or more, this client's own doing"
     )
     return words + (f"; {one.errors} failed ({one.error})" if one.errors else "")
 
@@ -106,6 +107,7 @@ def _pool(one: Verdict) -> dict[str, Any]:
         if spans is None
         else {f"wait_{name}": _range(getattr(spans, name)) for name in ("mean", "p95", "p99")},
         "use_mean_seconds": number(one.use),
+        "login_mean_seconds": number(one.login),
         "late_p99_seconds": number(one.late),
         "errors": one.errors,
         "error": text_or_none(one.error),

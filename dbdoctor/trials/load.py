@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from statistics import median
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbdoctor.model.target import Product
@@ -39,7 +39,8 @@ class LoadOrder(NamedTuple):
 class LoadSeen(NamedTuple):
     """By checkout, in seconds: `waits` (None: it timed out or failed), `uses` (0 then), and how `late` it was asked for.
 
-    `connects` are the connections opened after the warm ones, `error` the first failure in the driver's words.
+    `connects` are the connections opened after the warm ones, `login` what each of these took on average (None: there was
+    none); `error` is the first failure in the driver's words.
     """
 
     waits: list[float | None]
@@ -49,20 +50,28 @@ class LoadSeen(NamedTuple):
     errors: int
     error: str | None
     connects: int
+    login: float | None = None
 
 
 def run_load(engine: Engine, product: Product, order: LoadOrder) -> LoadSeen:
     """All of it, until the last is given back. Raises what the first logins raise."""
     from sqlalchemy import event
 
-    opened: list[int] = []
-    event.listen(engine, "connect", lambda *_: opened.append(1))
+    logins: list[float] = []
+
+    def log_in(dialect: Any, _record: Any, arguments: Any, keywords: Any) -> Any:
+        began = time.perf_counter()
+        connection = dialect.connect(*arguments, **keywords)
+        logins.append(time.perf_counter() - began)
+        return connection
+
+    event.listen(engine, "do_connect", log_in)
     run = _Run(engine, product, order)
     run.warm_up()
-    before = len(opened)
+    warm = len(logins)
     threading.stack_size(_STACK)
     run.run()
-    return run.seen(len(opened) - before)
+    return run.seen(logins[warm:])
 
 
 class _Run:
@@ -104,11 +113,18 @@ class _Run:
         for thread in threads:
             thread.join()
 
-    def seen(self, connects: int) -> LoadSeen:
+    def seen(self, logins: Sequence[float]) -> LoadSeen:
         """What came of it."""
         first = self._errors[0] if self._errors else None
         return LoadSeen(
-            self._waits, self._uses, self._late, len(self._timeouts), len(self._errors), first, max(0, connects)
+            self._waits,
+            self._uses,
+            self._late,
+            len(self._timeouts),
+            len(self._errors),
+            first,
+            len(logins),
+            fmean(logins) if logins else None,
         )
 
     def _work(self) -> None:

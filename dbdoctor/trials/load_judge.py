@@ -58,8 +58,11 @@ def foretell(course: Course, model: PoolModel, uses: Sequence[float] | None = No
 def judge_load(
     pool: PoolPlan, course: Course, seen: Sequence[LoadSeen], model: PoolModel, target_wait: float, *, own_uses: bool
 ) -> Verdict:
-    """The runs of one pool together. `own_uses`: what was run was not the window's uses, so the measured ones are foretold."""
-    foretold = [foretell(course, model, one.uses if own_uses else None).waits for one in seen]
+    """The runs of one pool together; foretold with logins as long as they were in the run, which is not the pool's doing.
+
+    `own_uses`: what was run was not the window's uses, so that those that were measured are foretold.
+    """
+    foretold = [foretell(course, _as_run(model, one), one.uses if own_uses else None).waits for one in seen]
     late = sorted(late for one in seen for late in one.late)
     used = [use for one in seen for use, wait in zip(one.uses, one.waits, strict=True) if wait is not None]
     verdict = Verdict(
@@ -72,9 +75,14 @@ def judge_load(
         late=late[int(0.99 * len(late))] if late else 0.0,
         use=sum(used) / len(used) if used else 0.0,
         errors=sum(one.errors for one in seen),
+        login=next((one.login for one in seen if one.login is not None), None),
         error=next((one.error for one in seen if one.error), None),
     )
     return _with_verdict(verdict, target_wait)
+
+
+def _as_run(model: PoolModel, seen: LoadSeen) -> PoolModel:
+    return model if seen.login is None else model._replace(connect=seen.login)
 
 
 def _with_verdict(one: Verdict, target_wait: float) -> Verdict:

@@ -80,6 +80,7 @@ def test_pool_timeouts_and_thrown_away_connections_are_counted(postgres):
     seen = _run(postgres.dsn(), PoolPlan("x", "x", pool_size=1, max_overflow=1, pool_timeout=0.1), _even(6, 0.0, 1.0))
     assert seen.timeouts == 4
     assert seen.connects == 1
+    assert (seen.login or 0) > 0
     assert [wait for wait in seen.waits if wait is None] == [None] * 4
 
 
