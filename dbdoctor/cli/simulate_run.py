@@ -29,6 +29,7 @@ from dbdoctor.trials.simulation import Progress as Course
 from dbdoctor.trials.simulation import Simulation
 
 if TYPE_CHECKING:
+    from dbdoctor.faults.fault import Fault
     from dbdoctor.model.server import ServerFacts
     from dbdoctor.probe.resolve import Address
     from dbdoctor.targets.select import Selection
@@ -69,10 +70,11 @@ class SimulateRun:
     def run(self) -> int:
         """The whole run; gives the exit code."""
         pools = self._pools()
+        faults = self._faults()
         examination = examine(self._target, self._login_timeout)
         if not examination.connected:
             return self._no_way_in(examination)
-        plan = self._plan(examination, pools)
+        plan = self._plan(examination, faults, pools)
         if not self._may_begin(plan):
             _say("nothing was opened")
             return ExitCode.OK
@@ -109,10 +111,12 @@ class SimulateRun:
         except DriverMissingError:
             return False
 
-    def _plan(self, examination: Examination, pools: tuple[PoolPlan, ...]) -> Plan:
+    def _faults(self) -> tuple[type[Fault], ...]:
         from dbdoctor.faults.kinds import all_faults
 
-        faults = choose_faults(self._asked.drop, all_faults(), self._target.product)
+        return choose_faults(self._asked.drop, all_faults(), self._target.product)
+
+    def _plan(self, examination: Examination, faults: tuple[type[Fault], ...], pools: tuple[PoolPlan, ...]) -> Plan:
         sessions = self._sessions(examination)
         fitting = self._fitting(pools, sessions)
         return make_plan(faults, fitting, self._scale, sessions=sessions, cap=self._asked.cap)

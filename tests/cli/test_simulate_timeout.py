@@ -152,3 +152,11 @@ def test_no_more_sessions_than_workers(postgres):
     alone = run_dbdoctor("simulate-timeout", postgres.dsn(), *words, "--pool", "keep-alive-thread", timeout=60)
     assert alone.exit_code == 2
     assert "help: allow more with `--workers`" in alone.stderr
+
+
+def test_a_fault_that_there_is_not_is_told_before_the_server_is_asked():
+    result = run_dbdoctor(
+        "simulate-timeout", f"postgresql://app@127.0.0.1:{free_port()}/x", "--drop", "killed", "--yes"
+    )
+    assert result.exit_code == 2
+    assert "`killed` is not a fault of postgresql" in result.stderr

@@ -34,6 +34,8 @@ CODES = ("disconnect-not-recognised",)
 _STATES = frozenset({"25006", "57014", "55P03"})
 # How a login that failed begins with libpq, and ends with pyodbc.
 _LOGIN = re.compile(r"\Aconnection to server (?:at|on)|\AFATAL: |\(SQLDriverConnect\)")
+# The native number of an error, before ODBC's function; a driver's own error has none, or 0.
+_NUMBER = re.compile(r"(\([1-9]\d*\)) \(SQL\w+\)")
 _LONGEST = 60
 
 
@@ -44,7 +46,7 @@ def judge(tried: Tried) -> Iterator[Finding]:
         return
     error = hits[0].case.error
     message = error.message if error else ""
-    part = message.replace("\\", "").replace('"', "")[:_LONGEST]
+    part = _telling(message)
     yield tried.finding(
         "disconnect-not-recognised",
         Severity.ERROR,
@@ -59,6 +61,14 @@ def judge(tried: Tried) -> Iterator[Finding]:
         "        context.is_disconnect = True",
         evidence={"message": message, "sqlstate": error.sqlstate if error else None},
     )
+
+
+def _telling(message: str) -> str:
+    """What no other error has in common with it: SQL Server's number, else the words after who says them."""
+    number = _NUMBER.search(message)
+    if number is not None:
+        return number[1]
+    return message.rpartition("]")[2].replace("\\", "").replace('"', "").strip()[:_LONGEST]
 
 
 def _missed(hit: Hit) -> bool:

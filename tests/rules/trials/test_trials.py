@@ -208,6 +208,11 @@ def test_a_disconnect_that_is_not_recognised() -> None:
     assert finding.severity is Severity.ERROR
     compile(finding.command or "", "command", "exec")
     assert "is_disconnect = True" in (finding.command or "")
+    assert "FreeTDS]" not in (finding.command or ""), "every error of that driver begins so"
+    said = "[42000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Not available. (40613) (SQLExecDirectW)"
+    numbered = [case("closed", "current", MANY, error=UNKNOWN._replace(sqlstate="42000", message=said))]
+    finding = judged([current(ODBC["pre-ping"])], numbered, MSSQL)["disconnect-not-recognised"]
+    assert 'if "(40613)" in str(' in (finding.command or "")
     for fine in (CLOSED_ERROR, UNKNOWN._replace(sqlstate="25006"), UNKNOWN._replace(driver_type=None)):
         assert "disconnect-not-recognised" not in judged(
             [current(TABLE["default"])], [case("closed", "current", MANY, error=fine)]
