@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dbdoctor.cli import options
+from dbdoctor.errors import UsageError
 
 _LONGEST_LOGIN_TIMEOUT = 3600.0
 
@@ -198,12 +199,17 @@ def recommend(
         return print_lists(asked.lists)
     from dbdoctor.cli.verify_options import read_verify_options
 
+    wanted = Output.JSON if json_wanted else output
+    if verify and wanted not in (None, Output.TEXT, Output.JSON):
+        raise UsageError(
+            f"`--format {wanted.value}` is only what to paste, and shows nothing of `--verify`",
+            help="leave one of the two away",
+        )
     with_arrivals = asked.trace is not None or asked.stated is not None
     told = read_verify_options(verify, verify_for, statement, yes, demand=with_arrivals, connects=asked.connects)
     asked = asked._replace(verify=told)
     timeout = options.read_duration("--login-timeout", login_timeout, least=0.05, most=_LONGEST_LOGIN_TIMEOUT)
     from dbdoctor.cli.recommend_run import Way, recommend_for
 
-    wanted = Output.JSON if json_wanted else output
     way = Way(config=config, use_config=not no_config, trust=trust, login_timeout=timeout)
     return recommend_for(target, asked, way, wanted.value if wanted else None, no_color=no_color, fail_on=fail_on)

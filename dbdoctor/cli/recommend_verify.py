@@ -215,12 +215,18 @@ class Verification:
         from dbdoctor.trials.loading import loading
         from dbdoctor.trials.observer import open_observer
         from dbdoctor.trials.targets import address_of
+        from dbdoctor.watch.source import SourceLostError, SourceSlowError
 
         address = address_of(self._target, Deadline.after(self._login_timeout))
         if address is None:
             raise CannotLookError("the server cannot be reached any more", help="run `dbdoctor check` on it")
         with contextlib.ExitStack() as stack:
-            observer: Observer = open_observer(self._target, self._login_timeout)
+            try:
+                observer: Observer = open_observer(self._target, self._login_timeout)
+            except (SourceLostError, SourceSlowError) as error:
+                raise CannotLookError(
+                    "the server was lost", cause=str(error), help="run `dbdoctor check` on it"
+                ) from None
             stack.callback(observer.close)
             with loading(self._target, address, observer) as load:
                 for number in range(_RUNS):

@@ -160,6 +160,7 @@ def test_interrupted_it_leaves_nothing_and_says_what_it_has(postgres, trace):
         (("demo", "--verify", "--rate", "10", "--use-time", "10ms", "--offline"), "needs a server"),
         (("demo", "--verify", "--rate", "10", "--use-time", "10ms", "--verify-for", "1ms"), "`--verify-for` must lie"),
         (("demo", "--verify", "--rate", "10", "--use-time", "10ms", "--statement", " "), "`--statement` is empty"),
+        (("demo", "--verify", "--rate", "10", "--use-time", "10ms", "--format", "env"), "shows nothing of `--verify`"),
         (("demo", "--statement", "SELECT 1"), "`--statement` belongs to `--verify`"),
         (("demo", "--yes"), "`--yes` belongs to `--verify`"),
     ],
