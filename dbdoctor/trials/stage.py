@@ -130,7 +130,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command ends us by ending the socket
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))  # it began us with both held back
     die_with_parent()
-    lines = Lines(socket.socket(fileno=int(sys.argv[1])))
+    with socket.socket(fileno=int(sys.argv[1])) as end:
+        _play(Lines(end))
+
+
+def _play(lines: Lines) -> None:
     order: StageOrder | None = None
     while order is None and not lines.ended:
         order = next((from_json(told) for told in lines.receive()), None)
