@@ -29,7 +29,7 @@ CHECKS = {
     "ruff check": ["ruff", "check", "."],
     "mypy": ["mypy"],
     "import-linter": ["lint-imports"],
-    "pytest": ["pytest", "-n", "2", "--dist", "loadgroup"],
+    "pytest": ["pytest", "-n", "4", "--dist", "loadgroup"],
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
 
 import pytest
@@ -26,8 +27,9 @@ from tests.servers.wire import FakeServer
 
 __all__ = ["driver", "named_sqlserver"]
 
-# A loopback address for each test that needs UDP 1434, which nothing can change.
-_addresses = (f"127.77.{third}.{fourth}" for third, fourth in itertools.product(range(256), range(1, 255)))
+# A loopback address for each test that needs UDP 1434, which nothing can change; and not those of a worker beside this one.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_addresses = (f"127.{77 + _WORKER}.{third}.{fourth}" for third, fourth in itertools.product(range(256), range(1, 255)))
 
 
 def test_name_not_found(driver: str, named_sqlserver: NamedSqlServer) -> None:
