@@ -28,6 +28,9 @@ PROGRAMS = {
     "ip": "iproute2",
     "nft": "nftables",
     "ps": "procps",
+    # What scrapes the exporter, and what checks its alert rules.
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
     # What ODBC drivers need: the driver manager, which pyodbc is linked with, and what Microsoft's driver asks for.
     "/usr/lib/*-linux-gnu/libodbc.so.2": "libodbc2",
     "/usr/lib/*-linux-gnu/libltdl.so.7": "libltdl7",
@@ -35,9 +38,9 @@ PROGRAMS = {
     # FreeTDS, the other ODBC driver for SQL Server; Microsoft's own is a Python package.
     "/usr/lib/*-linux-gnu/odbc/libtdsodbc.so": "tdsodbc",
 }
-# What these packages depend on for running as a service, which nobody does here.
+# What these packages depend on for running as a service, which nobody does here, or for pages that nobody opens.
 NOT_NEEDED = re.compile(
-    r"(perl|libperl|libllvm|postgresql(-client)?-common|ssl-cert|adduser|logrotate|ucf|debconf|libjson)"
+    r"(perl|libperl|libllvm|postgresql(-client)?-common|ssl-cert|adduser|logrotate|ucf|debconf|libjson|libjs-|fonts-)"
 )
 # PostgreSQL with TLS for each major version, as npm packages (the only place that has them all as programs).
 POSTGRESQL = {
