@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from dbdoctor.cli import options
+from dbdoctor.cli.output_format import format_option, is_ours, read_format
+from dbdoctor.errors import UsageError
 
 _LONGEST_LOGIN_TIMEOUT = 3600.0
 
@@ -22,7 +24,7 @@ def check(
     ] = None,
     login_timeout: options.LoginTimeout = None,
     fail_on: options.FailOnOption = None,
-    output: options.FormatOption = options.Format.TEXT,
+    output: Annotated[str | None, format_option("check")] = None,
     json_wanted: options.Json = False,
     config: options.Config = None,
     no_config: options.NoConfig = False,
@@ -36,8 +38,14 @@ def check(
     """
     del debug
     words = targets or []
+    wanted = "json" if json_wanted else read_format(output, "check")
     options.hide_arguments(words)
     seconds = options.read_duration("--login-timeout", login_timeout, least=0.05, most=_LONGEST_LOGIN_TIMEOUT)
+    if wanted == "nagios" and fail_on is not None:
+        raise UsageError(
+            "`--format nagios` has exit codes of its own, and `--fail-on` no say in them",
+            help="leave one of the two away",
+        )
     import contextlib
 
     from dbdoctor.cli.check_run import CheckRun
@@ -45,9 +53,10 @@ def check(
     from dbdoctor.targets.select import select_targets
 
     selection = select_targets(words, config=config, use_config=not no_config, trust=trust, every_profile=every_profile)
-    wants_json = json_wanted or output is options.Format.JSON or selection.settings.get("format") == "json"
+    wanted = wanted or str(selection.settings.get("format", "text"))
+    failing = fail_on or options.FailOn(selection.settings.get("fail_on", "error"))
     with contextlib.ExitStack() as stack:
-        run = CheckRun(start_targets(selection, stack), wants_json=wants_json, no_color=no_color)
+        run = CheckRun(start_targets(selection, stack), output=wanted, no_color=no_color)
         run.say(selection.notes)
         run.examine(choose_login_timeout(seconds, selection), samples or int(selection.settings.get("samples", 5)))
-    return run.exit_code(fail_on or options.FailOn(selection.settings.get("fail_on", "error")))
+    return run.exit_code(failing) if is_ours(wanted) else run.print_outcomes(failing)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from dbdoctor.cli import options
 from dbdoctor.cli.judge import judge, with_own_fault
+from dbdoctor.cli.output_format import is_ours
 from dbdoctor.cli.progress import Progress
 from dbdoctor.errors import ExitCode
 from dbdoctor.model.examination import Examination
@@ -18,11 +19,15 @@ from dbdoctor.render.style import Style
 
 
 class CheckRun:
-    """One run of `check`: the probes' events go in, text or JSON comes out in the order asked for."""
+    """One run of `check`: the probes' events go in, text or JSON comes out in the order asked for.
 
-    def __init__(self, targets: Sequence[Target], *, wants_json: bool, no_color: bool) -> None:
+    In the format of another tool nothing comes out until `print_outcomes`.
+    """
+
+    def __init__(self, targets: Sequence[Target], *, output: str, no_color: bool) -> None:
         self.targets = targets
-        self.wants_json = wants_json
+        self.output = output
+        self.wants_text = output == "text"
         self.style = Style.of(sys.stdout, no_color=no_color)
         self.progress = Progress(len(targets))
         self.done: dict[int, Examination] = {}
@@ -44,7 +49,7 @@ class CheckRun:
 
     def _examine(self, login_timeout: float | None, samples: int) -> None:
         started = time.monotonic()
-        if self.single and not self.wants_json:
+        if self.single and self.wants_text:
             self._print([self.targets[0].shown])
         probes = examine_all(
             self.targets,
@@ -57,10 +62,10 @@ class CheckRun:
         for index, examination in probes:
             self.done[index] = self._judge(examination)
             self.progress.finished(index)
-            while self.printed in self.done:
+            while self.printed in self.done and is_ours(self.output):
                 self._print(self._lines(self.done[self.printed]))
                 self.printed += 1
-        if not self.single and not self.wants_json:
+        if not self.single and self.wants_text:
             from dbdoctor.render.check_text import fleet_summary
 
             self._print(["", fleet_summary(list(self.done.values()), time.monotonic() - started, self.style)])
@@ -72,6 +77,14 @@ class CheckRun:
         if any(not examination.connected for examination in self.done.values()):
             return ExitCode.CANNOT_LOOK
         return options.exit_code_for([f for e in self.done.values() for f in e.findings], fail_on)
+
+    def print_outcomes(self, fail_on: options.FailOn) -> int:
+        """Everything in the format of another tool; gives the exit code, which may be that tool's."""
+        from dbdoctor.cli.outcomes import of_examination, print_outcomes
+
+        outcomes = [of_examination(self.done[index], fail_on) for index in range(len(self.targets))]
+        theirs = print_outcomes(self.output, outcomes)
+        return self.exit_code(fail_on) if theirs is None else theirs
 
     def _judge(self, examination: Examination) -> Examination:
         try:
@@ -87,13 +100,13 @@ class CheckRun:
 
     def _on_progress(self, index: int, event: object) -> None:
         self.progress.event(index, event)
-        if self.single and not self.wants_json and isinstance(event, Stage):
+        if self.single and self.wants_text and isinstance(event, Stage):
             from dbdoctor.render.check_text import stage_lines
 
             self._print(stage_lines(event, self.style))
 
     def _lines(self, examination: Examination) -> Iterator[str]:
-        if self.wants_json:
+        if not self.wants_text:
             from dbdoctor.render.check_json import check_json
 
             yield check_json(examination, indent=2 if self.single and sys.stdout.isatty() else None)

@@ -15,6 +15,10 @@ from dbdoctor.errors import DbdoctorError, ExitCode, UsageError
 from dbdoctor.model.secret import redact
 
 
+# What was told on stderr of the command line under way: every error, and that it was interrupted.
+_told: list[str] = []
+
+
 def main() -> NoReturn:
     """Run this process's command line and exit with its code."""
     try:
@@ -47,6 +51,27 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     options.debug_wanted = "--debug" in arguments
+    _told.clear()
+    code = _run_house(arguments)
+    return _unknown() if _told and _is_for_nagios(arguments) else code
+
+
+def _is_for_nagios(arguments: Sequence[str]) -> bool:
+    """Whether monitoring asks, to which our exit codes would mean something else."""
+    joined = f" {' '.join(arguments).lower()} "
+    return arguments[:1] == ["check"] and (" --format nagios " in joined or " --format=nagios " in joined)
+
+
+def _unknown() -> int:
+    """What was told on stderr is the status line, too: monitoring reads stdout alone."""
+    from dbdoctor.render.formats import nagios
+
+    with contextlib.suppress(UsageError):  # stdout cannot be written: that is what was told
+        print(nagios.unknown(redact(_told[-1])), flush=True)
+    return nagios.UNKNOWN
+
+
+def _run_house(arguments: Sequence[str]) -> int:
     try:
         return _run_app(arguments)
     except KeyboardInterrupt:
@@ -87,6 +112,7 @@ def show_error(what: str, *, cause: str | None = None, help: str | None = None) 
     from dbdoctor.render.style import Style
 
     _flush()
+    _told.append(f"{what}: {cause}" if cause else what)
     style = Style.of(sys.stderr)
     _say(f"{style.severity('error', 'error:')} {clean(redact(what), 2000)}")
     if cause:
@@ -103,6 +129,7 @@ def _usage_text(text: str) -> str:
 
 def _interrupted() -> int:
     _flush()
+    _told.append("interrupted")
     _say("interrupted")
     return ExitCode.INTERRUPTED
 

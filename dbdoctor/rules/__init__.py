@@ -24,7 +24,7 @@ def judge_all(facts: ServerFacts, target: Target) -> tuple[list[Finding], list[S
 
     A rule that fails is a Skipped of its own: one rule's fault never hides what the others found.
     """
-    findings, skipped = ask_all(_rules(), facts, target)
+    findings, skipped = ask_all(modules(), facts, target)
     return sorted(findings, key=lambda finding: finding.severity.rank), skipped
 
 
@@ -34,10 +34,11 @@ def pages() -> dict[str, Page]:
     from dbdoctor.rules import measured, sessions, sizing, trials
 
     groups = (sessions, measured, trials, sizing)
-    every = [*_rules(), *(module for group in groups for module in group.modules())]
+    every = [*modules(), *(module for group in groups for module in group.modules())]
     found = {code: parse_page(code, module.__doc__ or "") for module in every for code in module.CODES}
     return dict(sorted(found.items()))
 
 
-def _rules() -> Iterator[ModuleType]:
+def modules() -> Iterator[ModuleType]:
+    """Every module of a rule about a server, by name."""
     return modules_of(__name__, __file__)

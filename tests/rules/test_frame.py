@@ -68,7 +68,7 @@ def test_no_code_means_two_things():
     from dbdoctor.probe.failures import catalogue
 
     assert not set(rules.pages()) & set(catalogue())
-    codes = [code for module in rules._rules() for code in module.CODES]
+    codes = [code for module in rules.modules() for code in module.CODES]
     assert len(codes) == len(set(codes))
 
 
@@ -96,8 +96,8 @@ def test_a_rule_that_fails_is_said_and_the_others_speak(monkeypatch):
         raise KeyError("a secret word")
 
     broken.judge = judge  # type: ignore[attr-defined]
-    whole = list(rules._rules())
-    monkeypatch.setattr(rules, "_rules", lambda: [broken, *whole])
+    whole = list(rules.modules())
+    monkeypatch.setattr(rules, "modules", lambda: [broken, *whole])
     found, skipped = rules.judge_all(facts(uptime=1.0), target())
     assert [finding.code for finding in found] == ["recently-restarted"]
     assert [one.rule for one in skipped] == ["broken-rule"]
@@ -127,10 +127,10 @@ def test_a_server_that_said_nothing_makes_skips_never_health():
 
 def test_rules_are_found_not_listed():
     before = {name for name in sys.modules if name.startswith("dbdoctor.rules.")}
-    assert "dbdoctor.rules.slots" in before | {module.__name__ for module in rules._rules()}
+    assert "dbdoctor.rules.slots" in before | {module.__name__ for module in rules.modules()}
 
 
-@pytest.mark.parametrize("code", sorted(code for module in rules._rules() for code in module.CODES))
+@pytest.mark.parametrize("code", sorted(code for module in rules.modules() for code in module.CODES))
 def test_every_finding_carries_only_json(code):
     import json
 
