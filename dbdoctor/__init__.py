@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
 
-def __getattr__(name: str) -> str:
-    """Give `dbdoctor.__version__` without paying for importlib.metadata at every start (about 40 ms)."""
+
+def __getattr__(name: str) -> Any:
+    """Give `dbdoctor.__version__` and the recorder's functions without paying for them at every start."""
+    if name in ("attach", "attach_all"):
+        from dbdoctor.recorder import start
+
+        return getattr(start, name)
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib.metadata import PackageNotFoundError, version

@@ -1,0 +1,188 @@
+"""What the recorder knows: open checkouts, finished ones on their way to the file, and rare events.
+
+The application's threads only append to deques and set keys of dictionaries, which are atomic; they take no lock and do no
+I/O. A thread of the recorder's own (`writer.py`) carries it to the file. Times are those of `perf_counter_ns`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import weakref
+from collections import deque
+from itertools import count
+from typing import Any, NamedTuple
+
+from dbdoctor.recorder.sites import Sites, task_name
+
+MOST_FINISHED = 100_000  # checkouts that wait for the writer; more are counted as lost
+MOST_EVENTS = 10_000
+MOST_HOLDERS = 20  # named beside a pool_timeout
+_EVENTS_WITH_HOLDERS = 1000
+
+RETURNED = "returned"
+GARBAGE = "garbage-collected"
+DETACHED = "detached"
+LOST = "lost"
+
+
+class Settings(NamedTuple):
+    """How to record."""
+
+    out: str  # the directory of the files
+    leak_after: float = 60.0  # seconds after which a checkout is reported
+    sample: float = 1.0  # the share of checkouts that is recorded, 0 to 1
+    most_bytes: int = 64 * 1024 * 1024  # of the files of one process together
+    tell: bool = False  # whether reports go to the program's own log as well
+
+
+class Entry(NamedTuple):
+    """The fields of an open checkout. The hot path makes plain tuples of this order, which are four times as fast."""
+
+    asked: int
+    got: int
+    site: int
+    connection: int
+    thread: int
+    fairy: Any  # SQLAlchemy's own weak reference
+    task: str | None
+
+
+class Recorder:
+    """Everything recorded in this process that is not yet in the file."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.leak_after = int(settings.leak_after * 1e9)
+        self.off = False
+        self.only: weakref.WeakSet[Any] | None = None  # the pools to record; None: all
+        self.disabled: str | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Start with nothing, as after a fork: what the parent holds is the parent's."""
+        self.asleep = True  # the writer's thread does not run yet
+        self.zero = time.perf_counter_ns()
+        self.began = time.time()
+        self.process = os.getpid()
+        self.sites = Sites()
+        self.opened: dict[int, tuple[Any, ...]] = {}  # by id of the connection record
+        self.finished: deque[tuple[Any, ...]] = deque()
+        self.events: deque[tuple[Any, ...]] = deque()
+        self.lost = 0
+        self.connections: dict[int, int] = {}  # the number of the connection that a record holds now
+        self.pool_of: dict[int, int] = {}  # by connection
+        self.pools: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._next_pool = count(1)
+        self._next_connection = count(1)
+
+    def wants(self, pool: Any) -> bool:
+        """Whether this pool is to be recorded."""
+        return self.only is None or pool in self.only
+
+    def pool_number(self, pool: Any) -> int:
+        """The pool's number; an event tells of it the first time."""
+        number = self.pools.get(pool)
+        if number is None:
+            number = next(self._next_pool)
+            self.pools[pool] = number
+            self.tell(("pool", number, _described(pool)))
+        return number
+
+    def connection_number(self, record: Any, pool: Any, details: dict[str, Any]) -> int:
+        """Give a DBAPI connection a number, and tell of it."""
+        number = next(self._next_connection)
+        pool_number = self.pool_number(pool)
+        self.connections[id(record)] = number
+        self.pool_of[number] = pool_number
+        self.tell(("connection", number, pool_number, details))
+        return number
+
+    def forget_connection(self, record: Any) -> int | None:
+        """The number that this record's connection had, which ended."""
+        number = self.connections.pop(id(record), None)
+        if number is not None:
+            self.pool_of.pop(number, None)
+        return number
+
+    def tell(self, event: tuple[Any, ...]) -> None:
+        """Leave something rare for the writer."""
+        if len(self.events) < MOST_EVENTS or event[0] in ("pool", "connection"):
+            self.events.append(event)
+
+    def finish(self, entry: tuple[Any, ...], at: int, how: str, site: int | None = None) -> None:
+        """An end of a checkout that is not an ordinary one."""
+        if len(self.finished) < MOST_FINISHED:
+            self.finished.append((entry, at, how, site))
+        else:
+            self.lost += 1
+
+    def replaced(self, record: Any, at: int) -> None:
+        """A record is checked out although it is out already: its first end was not seen (StaticPool shares one record)."""
+        entry = self.opened.pop(id(record), None)
+        if entry is not None:
+            self.finish(entry, at, LOST)
+
+    def holders(self, pool_number: int, at: int) -> tuple[list[list[int]], int]:
+        """Who holds this pool's connections: site, nanoseconds, connection, thread; the longest first, and how many more."""
+        entries = [Entry(*one) for one in list(self.opened.values())]
+        held = [
+            [one.site, at - one.got, one.connection, one.thread]
+            for one in entries
+            if self.pool_of.get(one.connection) == pool_number
+        ]
+        held.sort(key=lambda one: -one[1])
+        return held[:MOST_HOLDERS], max(0, len(held) - MOST_HOLDERS)
+
+    def wants_holders(self) -> bool:
+        """Whether there is room for who held what, at a pool_timeout."""
+        return len(self.events) < _EVENTS_WITH_HOLDERS
+
+    def task(self) -> str | None:
+        """The asyncio task that runs here."""
+        return task_name()
+
+    def disable(self, error: BaseException) -> None:
+        """Stop recording for good; the program goes on as without a recorder."""
+        if self.off:
+            return
+        self.off = True
+        self.opened.clear()
+        self.finished.clear()
+        self.disabled = f"{type(error).__name__}{_place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f" in {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+
+
+def _described(pool: Any) -> dict[str, Any]:
+    reset = getattr(pool, "_reset_on_return", None)
+    return {
+        "class": type(pool).__name__[:200],
+        "size": _whole(getattr(getattr(pool, "_pool", None), "maxsize", None)),
+        "max_overflow": _whole(getattr(pool, "_max_overflow", None)),
+        "timeout_seconds": _number(getattr(pool, "_timeout", None)),
+        "recycle_seconds": _number(getattr(pool, "_recycle", None)),
+        "pre_ping": bool(getattr(pool, "_pre_ping", False)),
+        "lifo": getattr(getattr(pool, "_pool", None), "use_lifo", None),
+        "reset_on_return": getattr(reset, "name", "").replace("reset_", "") or None,
+    }
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def program_name() -> str:
+    """The base name of what runs; never its arguments, in which secrets may stand."""
+    name = sys.argv[0] if getattr(sys, "argv", None) else ""
+    return os.path.basename(name)[:200] or "python"

@@ -1,0 +1,109 @@
+"""Turns the recorder on: for everything (`dbdoctor run`, `attach_all`), or for chosen engines (`attach`)."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from typing import Any
+
+from dbdoctor.recorder.hooks import Listeners, around_connect
+from dbdoctor.recorder.places import new_run
+from dbdoctor.recorder.recorder import Recorder, Settings
+from dbdoctor.recorder.writer import Writer
+
+_EVENTS = ("checkin", "connect", "close", "invalidate", "soft_invalidate", "detach")
+
+
+class Recording:
+    """The recorder of this process, its writer, and what was hooked."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.recorder = Recorder(settings)
+        self.writer = Writer(self.recorder)
+        self._hook()
+        atexit.register(self.writer.finish)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._born)
+
+    def _hook(self) -> None:
+        from sqlalchemy import event
+        from sqlalchemy.pool import Pool, SingletonThreadPool
+
+        kinds: tuple[Any, ...] = (Pool, SingletonThreadPool)  # those that define `connect`
+        for kind in kinds:
+            kind.connect = around_connect(self.recorder, kind.connect, self.writer.wake)
+        listeners = Listeners(self.recorder, self.writer.wake)
+        for name in _EVENTS:
+            event.listen(Pool, name, getattr(listeners, name))
+
+    def attach(self, engine: Any) -> None:
+        """Record this engine's pool too, and the one that follows it when the engine is disposed of."""
+        from sqlalchemy import event
+
+        only = self.recorder.only
+        if only is None:
+            return
+        engine = getattr(engine, "sync_engine", engine)
+        if engine.pool in only:
+            return
+        only.add(engine.pool)
+        event.listen(engine, "engine_disposed", lambda disposed: only.add(disposed.pool))
+
+    def _before_fork(self) -> None:
+        try:
+            self.writer.pause()
+        except Exception as error:
+            self.recorder.disable(error)
+
+    def _after_fork(self) -> None:
+        try:
+            self.writer.resume()
+        except Exception as error:
+            self.recorder.disable(error)
+
+    def _born(self) -> None:
+        try:
+            self.recorder.begin()
+            self.writer.begin()
+        except Exception as error:
+            self.recorder.disable(error)
+
+
+_recording: Recording | None = None
+
+
+def start(settings: Settings) -> Recording:
+    """Record every pool of this process and of its forks. Once; later calls give the same."""
+    global _recording  # noqa: PLW0603 - one recorder a process
+    if _recording is None:
+        _recording = Recording(settings)
+    return _recording
+
+
+def attach(engine: Any, out: str | None = None, leak_after: float = 60.0, sample: float = 1.0) -> None:
+    """Record the checkouts of this engine, sync or async.
+
+    `out` is the directory of the files (default: a new one where `dbdoctor leaks` looks), `leak_after` the seconds after which
+    a checkout is reported in the log `dbdoctor.recorder`, `sample` the share of checkouts that is recorded, 0 to 1. The first
+    call's settings hold for the process. Raises ValueError for values out of range, OSError when there is nowhere to write.
+    """
+    if _recording is None:
+        started = start(_settings(out, leak_after, sample))
+        started.recorder.only = weakref.WeakSet()
+    assert _recording is not None
+    _recording.attach(engine)
+
+
+def attach_all(out: str | None = None, leak_after: float = 60.0, sample: float = 1.0) -> None:
+    """Record the checkouts of every engine of this process, those to come included; parameters and errors as for `attach`."""
+    started = start(_settings(out, leak_after, sample)) if _recording is None else _recording
+    started.recorder.only = None
+
+
+def _settings(out: str | None, leak_after: float, sample: float) -> Settings:
+    if not leak_after > 0:
+        raise ValueError("leak_after is a number of seconds greater than 0")
+    if not 0 < sample <= 1:
+        raise ValueError("sample is a share, greater than 0 and at most 1")
+    return Settings(os.path.abspath(out) if out else new_run(), leak_after, sample, tell=True)

@@ -1,0 +1,1 @@
+"""Reads what the recorder wrote, outside of the application."""
