@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dbdoctor.cli import options
+from dbdoctor.cli.output_format import format_option, read_format
 
 _LONGEST_LOGIN_TIMEOUT = 3600.0
 
@@ -81,7 +82,7 @@ def leaks(
     yes: Yes = False,
     login_timeout: options.LoginTimeout = None,
     fail_on: options.FailOnOption = None,
-    output: options.FormatOption = options.Format.TEXT,
+    output: Annotated[str | None, format_option("leaks")] = None,
     json_wanted: options.Json = False,
     config: options.Config = None,
     no_config: options.NoConfig = False,
@@ -118,7 +119,8 @@ def leaks(
     from dbdoctor.cli.leaks_answer import Manner
     from dbdoctor.cli.leaks_run import leaks_of_recording, leaks_of_target
 
-    manner = Manner(json_wanted or output is options.Format.JSON, no_color, fail_on)
+    wanted = "json" if json_wanted else read_format(output, "leaks")
+    manner = Manner.of(wanted, no_color, fail_on).checked(watches=watch, terminates=asked.terminates)
     if asked.replay:
         return leaks_of_recording(asked.replay, asked, manner)
     from dbdoctor.targets.select import select_targets

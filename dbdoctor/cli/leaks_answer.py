@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbdoctor.cli import options
 from dbdoctor.cli.leaks_options import LeaksOptions
-from dbdoctor.errors import ExitCode
+from dbdoctor.errors import ExitCode, UsageError
 from dbdoctor.history import History
 from dbdoctor.model.finding import Finding
 from dbdoctor.model.leaks import LeaksReport, WatchOptions
@@ -22,17 +22,39 @@ if TYPE_CHECKING:
 
 
 class Manner(NamedTuple):
-    """How the answer is given: as JSON or text, in colour or not, and what makes the exit code 1 (None: not said)."""
+    """How the answer is given: as JSON or text, in colour or not, and what makes the exit code 1 (None: not said).
+
+    `other` is the format of another tool, None for text and JSON; `said` whether any format was named.
+    """
 
     wants_json: bool
     no_color: bool
     fail_on: options.FailOn | None
+    other: str | None = None
+    said: bool = False
+
+    @classmethod
+    def of(cls, output: str | None, no_color: bool, fail_on: options.FailOn | None) -> Manner:
+        """For the format named, None for none."""
+        from dbdoctor.cli.output_format import is_ours
+
+        return cls(output == "json", no_color, fail_on, None if is_ours(output) else output, output is not None)
+
+    def checked(self, *, watches: bool, terminates: bool) -> Manner:
+        """Itself. Raises UsageError for what would stand on stdout beside another tool's format."""
+        for option, given in (("--watch", watches), ("--terminate", terminates)):
+            if self.other and given:
+                raise UsageError(
+                    f"`--format {self.other}` is one answer at the end, and `{option}` shows more than that",
+                    help="leave one of the two away; `--for 5m` watches for a while",
+                )
+        return self
 
     def configured(self, selection: Selection) -> Manner:
         """With what the config says where the command line says nothing."""
         said = selection.settings
         return self._replace(
-            wants_json=self.wants_json or said.get("format") == "json",
+            wants_json=self.wants_json or (not self.said and said.get("format") == "json"),
             fail_on=self.fail_on or options.FailOn(said.get("fail_on", "error")),
         )
 
@@ -85,7 +107,11 @@ class Answer:
 
     def print(self, report: LeaksReport, terminated: Terminated | None = None) -> None:
         """The whole report."""
-        if self._manner.wants_json:
+        if self._manner.other:
+            from dbdoctor.cli.outcomes import of_leaks, print_outcomes
+
+            print_outcomes(self._manner.other, [of_leaks(report, self._manner.fail_on or options.FailOn.ERROR)])
+        elif self._manner.wants_json:
             self._print_json(report, terminated)
         else:
             from dbdoctor.render.leaks_text import report_lines

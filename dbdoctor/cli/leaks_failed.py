@@ -43,7 +43,12 @@ def show_failure(target: Target, error: Exception, lookout: Lookout, manner: Man
         if lookout.waited is not None and not examination.connected and not lookout.closed
         else ""
     )
-    if manner.wants_json:
+    if manner.other:
+        from dbdoctor.cli.options import FailOn
+        from dbdoctor.cli.outcomes import of_examination, print_outcomes
+
+        print_outcomes(manner.other, [of_examination(examination, manner.fail_on or FailOn.ERROR, "leaks")])
+    elif manner.wants_json:
         answer.print(_report(examination, beside))
     else:
         from dbdoctor.render.check_text import result_lines, stage_lines

@@ -14,7 +14,6 @@ from dbdoctor.cli.streams import prepare_streams
 from dbdoctor.errors import DbdoctorError, ExitCode, UsageError
 from dbdoctor.model.secret import redact
 
-
 # What was told on stderr of the command line under way: every error, and that it was interrupted.
 _told: list[str] = []
 

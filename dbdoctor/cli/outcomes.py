@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 def print_outcomes(output: str, outcomes: Sequence[Outcome]) -> int | None:
     """The answer on stdout; gives the exit code that the format's tool wants, None where it is ours."""
+    from dbdoctor.model.secret import redact
     from dbdoctor.render.formats import formats_of
 
     module = formats_of(outcomes[0].command)[output]
     for line in module.lines(outcomes):
-        print(line)
+        print(redact(line))
     sys.stdout.flush()
     return int(module.exit_code(outcomes)) if hasattr(module, "exit_code") else None
 
@@ -38,7 +39,7 @@ def of_examination(examination: Examination, fail_on: FailOn, command: str = "ch
     target = examination.target
     return Outcome(
         command=command,
-        target=target.profile or target.shown,
+        target=target.shown if command == "leaks" else target.profile or target.shown,
         reached=examination.connected,
         seconds=examination.seconds,
         codes=_codes(asked()),
@@ -74,7 +75,7 @@ def of_advice(advice: Advice, fail_on: FailOn) -> Outcome:
 
     return Outcome(
         command="recommend",
-        target=advice.profile or advice.target or "",
+        target=advice.profile or advice.target or advice.recommendation.demand.source.value,
         reached=True,
         seconds=advice.took,
         codes=_codes(sizing.modules()),

@@ -10,12 +10,15 @@ from dbdoctor.errors import UsageError
 
 OURS = {"text": "for people", "json": "for programs"}
 """What every command answers in, and what for."""
+RECOMMENDED = {**OURS, **dict.fromkeys(("python", "toml", "env"), "only what to paste")}
+"""What `recommend` answers in by itself."""
 
 
 def format_option(command: str, own: Mapping[str, str] = OURS) -> typer.models.OptionInfo:
     """The option of a command that has formats of its `own`, by name with their meanings."""
     known = _known(command, own)
-    meanings = "; ".join(f"{name}: {meaning}" for name, meaning in known.items())
+    alike = {meaning: ", ".join(name for name in known if known[name] == meaning) for meaning in known.values()}
+    meanings = "; ".join(f"{names}: {meaning}" for meaning, names in alike.items())
     found: typer.models.OptionInfo = typer.Option(
         "--format",
         metavar="FORMAT",

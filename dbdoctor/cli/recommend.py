@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dbdoctor.cli import options
+from dbdoctor.cli.output_format import OURS, RECOMMENDED, format_option, read_format
 from dbdoctor.errors import UsageError
 
 _LONGEST_LOGIN_TIMEOUT = 3600.0
-
-
-class Output(str, Enum):
-    """How the recommendation is written."""
-
-    TEXT = "text"
-    PYTHON = "python"
-    TOML = "toml"
-    ENV = "env"
-    JSON = "json"
 
 
 def complete_device(incomplete: str) -> list[str]:
@@ -134,10 +124,7 @@ Statement = Annotated[
     str | None, _text("--statement", "SQL", "What each checkout runs in `--verify`. Default: sleep for its use time.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before `--verify` begins.")]
-FormatOption = Annotated[
-    Output | None,
-    typer.Option("--format", help="text, json, or only the code to paste. Default: text.", show_default=False),
-]
+FormatOption = Annotated[str | None, format_option("recommend", RECOMMENDED)]
 
 
 def recommend(
@@ -199,11 +186,11 @@ def recommend(
         return print_lists(asked.lists)
     from dbdoctor.cli.verify_options import read_verify_options
 
-    wanted = Output.JSON if json_wanted else output
-    if verify and wanted not in (None, Output.TEXT, Output.JSON):
+    wanted = "json" if json_wanted else read_format(output, "recommend", RECOMMENDED)
+    if verify and wanted not in (None, *OURS):
+        what = "is only what to paste" if wanted in RECOMMENDED else "has a place for findings alone"
         raise UsageError(
-            f"`--format {wanted.value}` is only what to paste, and shows nothing of `--verify`",
-            help="leave one of the two away",
+            f"`--format {wanted}` {what}, and shows nothing of `--verify`", help="leave one of the two away"
         )
     with_arrivals = asked.trace is not None or asked.stated is not None
     told = read_verify_options(verify, verify_for, statement, yes, demand=with_arrivals, connects=asked.connects)
@@ -212,4 +199,4 @@ def recommend(
     from dbdoctor.cli.recommend_run import Way, recommend_for
 
     way = Way(config=config, use_config=not no_config, trust=trust, login_timeout=timeout)
-    return recommend_for(target, asked, way, wanted.value if wanted else None, no_color=no_color, fail_on=fail_on)
+    return recommend_for(target, asked, way, wanted, no_color=no_color, fail_on=fail_on)

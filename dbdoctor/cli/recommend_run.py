@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbdoctor.cli import options
+from dbdoctor.cli.output_format import RECOMMENDED, is_ours
 from dbdoctor.cli.progress import Progress
 from dbdoctor.cli.recommend_case import make_case
 from dbdoctor.cli.recommend_judge import judged
@@ -234,6 +235,11 @@ class RecommendRun:
         return replace(advice, verified=verification.run())
 
     def _print(self, advice: Advice) -> None:
+        if not is_ours(self._output, RECOMMENDED):
+            from dbdoctor.cli.outcomes import of_advice, print_outcomes
+
+            print_outcomes(self._output, [of_advice(advice, self._fail_on or options.FailOn.ERROR)])
+            return
         from dbdoctor.render.recommend_output import lines_of
         from dbdoctor.render.style import Style
 
@@ -244,6 +250,12 @@ class RecommendRun:
         sys.stdout.flush()
 
     def _no_way_in(self, examination: Examination) -> None:
+        if not is_ours(self._output, RECOMMENDED):
+            from dbdoctor.cli.outcomes import of_examination, print_outcomes
+
+            failing = self._fail_on or options.FailOn.ERROR
+            print_outcomes(self._output, [of_examination(examination, failing, "recommend")])
+            return
         if self._output == "json":
             from dbdoctor.render.recommend_json import failure_json
 
