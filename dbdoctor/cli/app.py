@@ -16,6 +16,7 @@ _COMMANDS = {
     "measure-timeout": "After how many idle seconds is a connection ended, how, and by whom?",
     "simulate-timeout": "Which pool survives which kind of dropped connection?",
     "recommend": "Which pool settings suit this application, and why?",
+    "serve": "How is a whole fleet, all the time? For Prometheus.",
     "drivers": "Which ODBC drivers of SQL Server are here, and what is missing?",
     "explain": "The page behind a finding's code.",
 }
@@ -30,6 +31,7 @@ _HELP = """A doctor for database connections and connection pools.
   dbdoctor measure-timeout                     after how many idle seconds does it end?
   dbdoctor simulate-timeout demo               which pool survives a dropped connection?
   dbdoctor recommend shop --trace trace.csv    which pool settings, and why?
+  dbdoctor serve --all                         the whole fleet, for Prometheus
   dbdoctor drivers                             which drivers of SQL Server are here?
   dbdoctor explain too-many-clients            the page behind a code
 
