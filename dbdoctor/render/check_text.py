@@ -86,7 +86,7 @@ def summary(examination: Examination, style: Style) -> str:
 
     It is wrapped on a terminal only: elsewhere `tail -1` and grep are to find it whole.
     """
-    word, colour, rest = _verdict(examination)
+    word, colour, rest = verdict_parts(examination)
     return _wrapped(f"{word}: {rest}", style).replace(word, style.paint(word, colour, bold=True), 1)
 
 
@@ -94,7 +94,7 @@ def _wrapped(text: str, style: Style) -> str:
     return fill(text, style.width, "  ", "") if style.terminal else text
 
 
-def _verdict(examination: Examination) -> tuple[str, str, str]:
+def verdict_parts(examination: Examination) -> tuple[str, str, str]:
     """(word, colour, all the rest)."""
     shown = clean(examination.target.profile or examination.target.shown, 120)
     took = format_duration(examination.seconds)

@@ -138,12 +138,12 @@ def more_groups(groups: Sequence[GroupReport]) -> str:
 
 def summary_line(report: LeaksReport, style: Style) -> str:
     """The last line, which stands alone; wrapped on a terminal only, so that `tail -1` and grep find it whole elsewhere."""
-    first, colour, rest = _summary(report)
+    first, colour, rest = summary_parts(report)
     line = fill(first + rest, style.width, "  ", "") if style.terminal else first + rest
     return line.replace(first, style.paint(first, colour, bold=True), 1)
 
 
-def _summary(report: LeaksReport) -> tuple[str, str, str]:
+def summary_parts(report: LeaksReport) -> tuple[str, str, str]:
     """(first words, their colour, the rest). What could not be seen is never healthy."""
     where = f"on {clean(report.target, 120)} {_when(report)}"
     findings = _findings(report)

@@ -67,7 +67,7 @@ def compared_lines(found: Recommendation, arguments: Mapping[str, Any], style: S
             rows += [_row(name, arguments.get(name), value) for name, value in one.value.items()]
             continue
         rows.append(
-            (one.setting, value_words(_now(found.current, one.setting)), value_words(one.value),
+            (one.setting, value_words(now_of(found.current, one.setting)), value_words(one.value),
              "change" if one.changes else "keep")
         )  # fmt: skip
     yield ""
@@ -85,5 +85,6 @@ def _row(name: str, now: Any, then: Any) -> tuple[str, str, str, str]:
     return name, value_words(now), value_words(then), "keep" if now == then else "change"
 
 
-def _now(current: PoolSettings, setting: str) -> Any:
+def now_of(current: PoolSettings, setting: str) -> Any:
+    """What a setting is now; None where nothing is stated."""
     return current.pool_class if setting == "poolclass" else getattr(current, setting, None)

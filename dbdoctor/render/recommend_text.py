@@ -47,7 +47,7 @@ def advice_lines(advice: Advice, style: Style, *, sweep: bool = False, numbers: 
         yield ""
         yield from finding_lines(finding, style)
     yield ""
-    yield fill(_summary(advice), style.width, "  ", "")
+    yield fill(summary_words(advice), style.width, "  ", "")
 
 
 def _head(advice: Advice, style: Style) -> Iterator[str]:
@@ -127,7 +127,8 @@ def _notes(advice: Advice, style: Style) -> Iterator[str]:
             yield fill(f"not met: {clean(text, 800)}", style.width, "      ", "  ")
 
 
-def _summary(advice: Advice) -> str:
+def summary_words(advice: Advice) -> str:
+    """The last line: what is to change, and from what that is known."""
     found = advice.recommendation
     changes = [one.setting for one in found.because if one.changes]
     if found.current_is_fine:

@@ -30,7 +30,7 @@ _NOTICEABLE = 0.5
 def simulation_lines(report: SimulationReport, style: Style) -> Iterator[str]:
     """The whole report."""
     yield clean(report.target, 200)
-    yield fill(_scale(report), style.width, "  ")
+    yield fill(scale_words(report), style.width, "  ")
     yield ""
     letters = dict(zip((fault.code for fault in report.faults), _letters(len(report.faults)), strict=True))
     for fault in report.faults:
@@ -38,7 +38,7 @@ def simulation_lines(report: SimulationReport, style: Style) -> Iterator[str]:
         yield fill(text, style.width, "       ", "  ")
     yield ""
     yield from _matrix(report, letters, style)
-    yield from _values(report, style)
+    yield from _value_lines(report, style)
     yield from _seen(report, letters, style)
     for finding in by_severity(report.findings):
         yield ""
@@ -50,7 +50,7 @@ def simulation_lines(report: SimulationReport, style: Style) -> Iterator[str]:
     yield from _cheapest(report, style)
     if report.incomplete:
         yield fill(f"not complete: {clean(report.incomplete)}", style.width, "  ")
-    yield _summary(report)
+    yield summary_words(report)
 
 
 def _letters(count: int) -> list[str]:
@@ -59,7 +59,8 @@ def _letters(count: int) -> list[str]:
     return [*one, *(a + b for a in one for b in one)][:count]
 
 
-def _scale(report: SimulationReport) -> str:
+def scale_words(report: SimulationReport) -> str:
+    """The server, after how long connections are dropped in the trial, and what that stands for."""
     scale = report.scale
     server = clean(report.server)
     if abs(scale.factor - 1) < 1e-9:
@@ -84,7 +85,15 @@ def _matrix(report: SimulationReport, letters: dict[str, str], style: Style) -> 
             yield f"  {pool.name:<{first - 2}}" + "".join(cells).rstrip()
 
 
-def _values(report: SimulationReport, style: Style) -> Iterator[str]:
+def _value_lines(report: SimulationReport, style: Style) -> Iterator[str]:
+    found = scaled_values(report)
+    if found:
+        yield ""
+    for words, pools in found.items():
+        yield fill(f"{clean(words)}: {', '.join(pools)}", style.width, "       ", "  ")
+
+
+def scaled_values(report: SimulationReport) -> dict[str, list[str]]:
     """What the scaled values stand for, each once, and what each checkout costs where that is a round trip or a login."""
     found: dict[str, list[str]] = {}
     for pool in report.pools:
@@ -94,18 +103,15 @@ def _values(report: SimulationReport, style: Style) -> Iterator[str]:
             found.setdefault("a round trip more for each checkout", []).append(pool.name)
         if pool.pool_class == "NullPool":
             found.setdefault("a login for each checkout", []).append(pool.name)
-    if found:
-        yield ""
-    for words, pools in found.items():
-        yield fill(f"{clean(words)}: {', '.join(pools)}", style.width, "       ", "  ")
+    return found
 
 
 def _cell(case: Case | None, style: Style) -> str:
-    text, colour = _words(case)
+    text, colour = cell_words(case)
     return style.paint(text, colour) + " " * max(1, _COLUMN - len(text))
 
 
-def _words(case: Case | None) -> tuple[str, str | None]:
+def cell_words(case: Case | None) -> tuple[str, str | None]:
     """What stands in a cell, and its colour."""
     if case is None or case.outcome is None:
         return "?", None
@@ -121,7 +127,7 @@ def _words(case: Case | None) -> tuple[str, str | None]:
 def _seen(report: SimulationReport, letters: dict[str, str], style: Style) -> Iterator[str]:
     """What stands behind the cells that are not `ok`: each distinct thing once, with the pools that met it."""
     for fault in report.faults:
-        found = _things_seen(report, fault)
+        found = things_seen(report, fault)
         if not found:
             continue
         yield ""
@@ -130,7 +136,7 @@ def _seen(report: SimulationReport, letters: dict[str, str], style: Style) -> It
             yield fill(f"{text}: {_named(pools, report.pools)}", style.width, "       ", "   ")
 
 
-def _things_seen(report: SimulationReport, fault: FaultFacts) -> dict[str, list[str]]:
+def things_seen(report: SimulationReport, fault: FaultFacts) -> dict[str, list[str]]:
     """In the words of the first that saw it: the ports and numbers in a driver's words differ from trial to trial."""
     words: dict[str, str] = {}
     found: dict[str, list[str]] = {}
@@ -202,7 +208,7 @@ def _cheapest(report: SimulationReport, style: Style) -> Iterator[str]:
     pool = next((pool for pool in report.pools if pool.name == report.cheapest), None)
     if pool is None:
         if report.incomplete is None and any(case.testable for case in report.cases):
-            yield fill(_none_survives(report), style.width, "  ")
+            yield fill(none_survives(report), style.width, "  ")
         return
     all_of_it = "all of it" if all(case.testable for case in report.cases) else "all that could be tried"
     yield style.paint(f"the cheapest that survives {all_of_it}: {pool.name}", "green", bold=True)
@@ -211,7 +217,7 @@ def _cheapest(report: SimulationReport, style: Style) -> Iterator[str]:
         yield f"      {style.paint(line, 'green')}"
 
 
-def _none_survives(report: SimulationReport) -> str:
+def none_survives(report: SimulationReport) -> str:
     """What can be said when no pool is known to survive everything."""
     failed = {case.pool for case in report.cases if case.testable and case.outcome is not Outcome.SURVIVES}
     if all(pool.name in failed for pool in report.pools):
@@ -219,7 +225,8 @@ def _none_survives(report: SimulationReport) -> str:
     return "no pool is known to survive every fault: those that met none could not be tried with all"
 
 
-def _summary(report: SimulationReport) -> str:
+def summary_words(report: SimulationReport) -> str:
+    """The last line: how many trials survived, hung, failed."""
     tried = [case for case in report.cases if case.testable]
     survived = sum(case.outcome is Outcome.SURVIVES for case in tried)
     hung = sum(case.outcome is Outcome.HANGS for case in tried)
