@@ -16,10 +16,14 @@ _COMMANDS = {
     "measure-timeout": "After how many idle seconds is a connection ended, how, and by whom?",
     "simulate-timeout": "Which pool survives which kind of dropped connection?",
     "recommend": "Which pool settings suit this application, and why?",
+    "run": "Which line of code holds which connection? Runs a program and records it.",
     "serve": "How is a whole fleet, all the time? For Prometheus.",
     "drivers": "Which ODBC drivers of SQL Server are here, and what is missing?",
     "explain": "The page behind a finding's code.",
+    "schema": "The JSON Schema of what a command writes with --json.",
 }
+# Of these, what follows the first word is another program's.
+_RUN_OTHERS = frozenset({"run"})
 _HELP = """A doctor for database connections and connection pools.
 
 \b
@@ -32,8 +36,10 @@ _HELP = """A doctor for database connections and connection pools.
   dbdoctor simulate-timeout demo               which pool survives a dropped connection?
   dbdoctor recommend shop --trace trace.csv    which pool settings, and why?
   dbdoctor serve --all                         the whole fleet, for Prometheus
+  dbdoctor run -- gunicorn shop:app            which line of code holds a connection?
   dbdoctor drivers                             which drivers of SQL Server are here?
   dbdoctor explain too-many-clients            the page behind a code
+  dbdoctor schema check                        the JSON Schema of an output
 
 \b
 Exit codes: 0 nothing found, 1 findings, 2 usage or configuration, 3 could not
@@ -75,7 +81,8 @@ def application(only: str | None = None) -> typer.Typer:
     app.callback()(_root)
     for name in (only,) if only in _COMMANDS else _COMMANDS:
         module = importlib.import_module(f"dbdoctor.cli.{module_of(name)}")
-        app.command(name, short_help=_COMMANDS[name])(getattr(module, module_of(name)))
+        settings = {"allow_interspersed_args": name not in _RUN_OTHERS}
+        app.command(name, short_help=_COMMANDS[name], context_settings=settings)(getattr(module, module_of(name)))
     return app
 
 

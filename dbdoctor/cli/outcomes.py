@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dbdoctor.model.finding import Severity
     from dbdoctor.model.leaks import LeaksReport
 
+_NO_CURRENT = "the current settings are not known: name a live engine, or a profile that has them"
+
 
 def print_outcomes(output: str, outcomes: Sequence[Outcome]) -> int | None:
     """The answer on stdout; gives the exit code that the format's tool wants, None where it is ours."""
@@ -70,17 +72,20 @@ def of_leaks(report: LeaksReport, fail_on: FailOn) -> Outcome:
 
 
 def of_advice(advice: Advice, fail_on: FailOn) -> Outcome:
-    """What `recommend` says of the current settings."""
+    """What `recommend` says of the current settings; where these are not known, no rule has passed."""
+    from dbdoctor.model.finding import Skipped
     from dbdoctor.rules import sizing
 
+    codes = _codes(sizing.modules())
+    unknown = () if advice.recommendation.current else tuple(Skipped(code, _NO_CURRENT) for code in codes)
     return Outcome(
         command="recommend",
         target=advice.profile or advice.target or advice.recommendation.demand.source.value,
         reached=True,
         seconds=advice.took,
-        codes=_codes(sizing.modules()),
+        codes=codes,
         findings=advice.findings,
-        skipped=advice.skipped,
+        skipped=(*advice.skipped, *unknown),
         notes=(*advice.recommendation.notes, *advice.notes),
         fail_from=_severity(fail_on),
     )
