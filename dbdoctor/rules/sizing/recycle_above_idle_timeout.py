@@ -20,14 +20,22 @@ from dbdoctor.rules.sizing._sized import Sized
 
 # The page of its code is that of dbdoctor.rules.measured, which finds the same by a measurement.
 CODES: tuple[str, ...] = ()
+_DEFAULT = -1.0  # SQLAlchemy's: never
 
 
 def judge(sized: Sized) -> Iterator[Finding]:
-    """The current pool_recycle beside the shortest idle timeout that is known on the path."""
-    idle, recycle = sized.around.idle_timeout, sized.current.pool_recycle
-    if not idle or recycle is None or sized.current.pool_class == "NullPool" or 0 <= recycle < idle:
+    """The current pool_recycle beside the shortest idle timeout that is known on the path.
+
+    Where the current settings do not name it, it is SQLAlchemy's; where there are none, there is nothing to judge.
+    """
+    idle, named = sized.around.idle_timeout, sized.current.pool_recycle
+    if not idle or sized.answer.current is None or sized.current.pool_class == "NullPool":
         return
-    what = f"replaces connections after {format_duration(recycle)}" if recycle >= 0 else "never replaces connections"
+    recycle = _DEFAULT if named is None else named
+    if 0 <= recycle < idle:
+        return
+    never = "never replaces connections" + (" (pool_recycle is not set)" if named is None else "")
+    what = f"replaces connections after {format_duration(recycle)}" if recycle >= 0 else never
     yield Finding(
         code="recycle-above-idle-timeout",
         severity=Severity.WARNING,
@@ -36,5 +44,10 @@ def judge(sized: Sized) -> Iterator[Finding]:
         "looked at only at checkout",
         fix="replace connections before the path drops them",
         command=sized.code("pool_recycle"),
-        evidence={"pool_recycle_seconds": recycle, "idle_timeout_seconds": idle, "of": sized.around.idle_timeout_of},
+        evidence={
+            "pool_recycle_seconds": recycle,
+            "is_default": named is None,
+            "idle_timeout_seconds": idle,
+            "of": sized.around.idle_timeout_of,
+        },
     )

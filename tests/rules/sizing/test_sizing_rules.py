@@ -116,6 +116,12 @@ def shrunk(usable: int) -> Sized:
         ),
         (around(connect_args={}), "pre-ping-without-deadline", Severity.WARNING, "hangs as long as the kernel does"),
         (settings(pool_recycle=-1), "recycle-above-idle-timeout", Severity.WARNING, "never replaces connections"),
+        (
+            settings(pool_recycle=None),
+            "recycle-above-idle-timeout",
+            Severity.WARNING,
+            "never replaces connections (pool_recycle is not set)",
+        ),
         (settings(pool_recycle=350), "recycle-above-idle-timeout", Severity.WARNING, "5m 50s"),
     ],
 )
