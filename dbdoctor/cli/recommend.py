@@ -192,8 +192,7 @@ def recommend(
         raise UsageError(
             f"`--format {wanted}` {what}, and shows nothing of `--verify`", help="leave one of the two away"
         )
-    with_arrivals = asked.trace is not None or asked.stated is not None
-    told = read_verify_options(verify, verify_for, statement, yes, demand=with_arrivals, connects=asked.connects)
+    told = read_verify_options(verify, verify_for, statement, yes, connects=asked.connects)
     asked = asked._replace(verify=told)
     timeout = options.read_duration("--login-timeout", login_timeout, least=0.05, most=_LONGEST_LOGIN_TIMEOUT)
     from dbdoctor.cli.recommend_run import Way, recommend_for

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from dbdoctor.cli.recommend_fleet import Others
 from dbdoctor.cli.recommend_options import PathIdle, RecommendOptions
 from dbdoctor.model.demand import Samples, Stated, Trace
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.server import ServerFacts
-from dbdoctor.model.sizing import Service, Surroundings
+from dbdoctor.model.sizing import PoolerLimits, Service, Surroundings
 from dbdoctor.model.target import Product, Target
 from dbdoctor.sizing.case import Case
 
@@ -22,12 +23,20 @@ _ARGUMENTS = (
 )  # fmt: skip
 
 
+class Fleet(NamedTuple):
+    """What shares the server: the other services and the targets of their profiles, and what a pooler in between admits."""
+
+    others: Others = Others()
+    targets: Sequence[Target] = ()
+    pooler: PoolerLimits | None = None
+
+
 def make_case(
     asked: RecommendOptions,
     demand: Trace | Samples | Stated | None,
     target: Target | None,
     examination: Examination | None,
-    others: Sequence[Target],
+    fleet: Fleet = Fleet(),
 ) -> Case:
     """Everything that the answer depends on."""
     facts = examination.facts if examination else None
@@ -38,12 +47,15 @@ def make_case(
     return Case(
         demand=demand,
         service=service,
-        others=tuple(neighbour(one) for one in others),
+        others=fleet.others.services,
+        demands=fleet.others.demands,
+        sharing=fleet.others.sharing,
+        pooler=fleet.pooler,
         facts=facts,
-        around=_around(asked, target, examination),
+        around=_around(asked, target, examination, fleet.pooler),
         wait_target=asked.wait_target,
         current=target.pool if target else None,
-        ours=_ours(facts, target, others),
+        ours=_ours(facts, target, fleet.targets),
         cores=os.cpu_count() if near and target and target.product is Product.POSTGRESQL else None,
         near=near,
     )
@@ -60,26 +72,15 @@ def service_of(asked: RecommendOptions, target: Target | None, demand: object = 
         (target.profile if target else None) or "this application",
         replicas=asked.replicas or pool.replicas or 1,
         workers=asked.processes or pool.processes or seen or 1,
-        surge=asked.surge,
+        surge=asked.surge or 0,
         threads=asked.threads,
     )
 
 
-def neighbour(target: Target) -> Service:
-    """Another service on the server, as its profile declares it; SQLAlchemy's defaults where it says nothing."""
-    pool = target.pool or PoolSettings()
-    size = 5 if not pool.pool_size else pool.pool_size
-    overflow = 10 if pool.max_overflow is None or pool.max_overflow < 0 else pool.max_overflow
-    return Service(
-        target.profile or "another",
-        replicas=pool.replicas or 1,
-        workers=pool.processes or 1,
-        size=size + overflow,
-    )
-
-
-def path_idle(asked: RecommendOptions, target: Target | None, facts: ServerFacts | None) -> PathIdle | None:
-    """The shortest idle timeout that is known between the pool and its sessions, the server's own among them."""
+def path_idle(
+    asked: RecommendOptions, target: Target | None, facts: ServerFacts | None, pooler: PoolerLimits | None = None
+) -> PathIdle | None:
+    """The shortest idle timeout that is known between the pool and its sessions, the server's and a pooler's among them."""
     found = []
     if asked.idle_timeout is not None:
         found.append(asked.idle_timeout)
@@ -90,12 +91,16 @@ def path_idle(asked: RecommendOptions, target: Target | None, facts: ServerFacts
         found.append(PathIdle(settings["idle_session_timeout"], "the server (idle_session_timeout)", False))
     if settings.get("azure_gateway_idle_timeout"):
         found.append(PathIdle(settings["azure_gateway_idle_timeout"], "Azure's gateway (Proxy policy)", False))
+    if pooler is not None and pooler.client_idle:
+        found.append(PathIdle(pooler.client_idle, "the pooler (client_idle_timeout)", False))
     return min(found, key=lambda one: one.seconds, default=None)
 
 
-def _around(asked: RecommendOptions, target: Target | None, examination: Examination | None) -> Surroundings:
+def _around(
+    asked: RecommendOptions, target: Target | None, examination: Examination | None, pooler: PoolerLimits | None
+) -> Surroundings:
     facts = examination.facts if examination else None
-    idle = path_idle(asked, target, facts)
+    idle = path_idle(asked, target, facts, pooler)
     timings = examination.timings if examination else None
     product = target.product if target else Product.POSTGRESQL
     driver = (target.driver if target else None) or _OWN_DRIVER[product]

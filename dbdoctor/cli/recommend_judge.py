@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from dbdoctor.model.finding import Finding, Skipped
 from dbdoctor.model.pool import PoolSettings
-from dbdoctor.model.sizing import Budget, Recommendation, Service
+from dbdoctor.model.sizing import Budget, Ceiling, Recommendation, Service
 from dbdoctor.rules.sizing import Sized, judge_sizing
 from dbdoctor.sizing.case import Case, service_at
 from dbdoctor.sizing.fleet import declared
@@ -22,23 +23,30 @@ def judged(case: Case, found: Recommendation) -> tuple[tuple[Finding, ...], tupl
 
 
 def fleets(case: Case, found: Recommendation) -> tuple[Budget | None, Budget | None]:
-    """The declared services between rollouts and at the height of one.
+    """The declared services between rollouts and at the height of one, beside the limit that they exceed, or the narrowest.
 
     Without current settings what is recommended stands for them, which is over the limit only where nothing fits.
     """
-    ceiling = case.bounds.narrowest
-    if ceiling is None or found.connections is None:
+    bounds = case.bounds
+    if not bounds.shared or found.connections is None:
         return None, None
     size = _connections(case.current) if case.current is not None else found.connections
     if size is None:
         return None, None
     services: list[Service] = [service_at(case.service, size), *case.others]
+    ceilings = sorted(bounds.shared, key=lambda one: (one != bounds.narrowest, one.connections))
+    each = [_beside(services, ceiling) for ceiling in ceilings]
+    exceeded = [both for both in each if not both[1].feasible]
+    worst = [both for both in exceeded if not both[0].feasible]
+    return next(iter((*worst, *exceeded, *each)))
+
+
+def _beside(services: Sequence[Service], ceiling: Ceiling) -> tuple[Budget, Budget]:
+    """Those that share this limit, at rest and in a rollout."""
+    bound = [service for service in services if ceiling.binds(service.name)]
+    at_rest, in_rollout = (declared(bound, ceiling.connections, rollout=rollout) for rollout in (False, True))
     working = f"{ceiling.name}: {ceiling.working}"
-    at_rest, in_rollout = (
-        replace(declared(services, ceiling.connections, rollout=rollout), usable_working=working)
-        for rollout in (False, True)
-    )
-    return at_rest, in_rollout
+    return replace(at_rest, usable_working=working), replace(in_rollout, usable_working=working)
 
 
 def _connections(current: PoolSettings) -> int | None:

@@ -64,7 +64,7 @@ class RecommendOptions(NamedTuple):
 
     processes: int | None
     replicas: int | None
-    surge: int
+    surge: int | None
     threads: int | None
     server: str | None
     per_request: int
@@ -120,7 +120,7 @@ def read_recommend_options(
     return RecommendOptions(
         processes=processes,
         replicas=replicas,
-        surge=surge or 0,
+        surge=surge,
         threads=threads or (SERVERS[kind].threads if kind else None),
         server=kind,
         per_request=per_request or 1,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbdoctor.cli import options
 from dbdoctor.cli.output_format import RECOMMENDED, is_ours
 from dbdoctor.cli.progress import Progress
-from dbdoctor.cli.recommend_case import make_case
+from dbdoctor.cli.recommend_case import Fleet, make_case
 from dbdoctor.cli.recommend_judge import judged
 from dbdoctor.cli.recommend_options import RecommendOptions
 from dbdoctor.errors import CannotLookError, ExitCode
@@ -68,6 +68,7 @@ def recommend_for(
         is_demo = bool(selection.targets) and not isinstance(selection.targets[0], Target)
         if is_demo and asked.offline:
             return run.answer(None, is_demo=True)
+        run.take_from_profile(selection)
         return run.answer(start_targets(selection, stack)[0], is_demo=is_demo)
 
 
@@ -97,6 +98,17 @@ class RecommendRun:
         self._login_timeout = choose_login_timeout(self._login_timeout, selection)
         self._notes += selection.notes
 
+    def take_from_profile(self, selection: Selection) -> None:
+        """The demand that the target's profile states, where the command line states none. Raises UsageError."""
+        from dbdoctor.cli.recommend_fleet import with_profile
+        from dbdoctor.cli.verify_options import check_demand
+
+        for target in selection.targets:
+            if isinstance(target, Target):
+                self._asked = with_profile(self._asked, target)
+        if self._asked.verify is not None:
+            check_demand(there=self._asked.trace is not None or self._asked.stated is not None)
+
     def answer(self, target: Target | None, *, is_demo: bool) -> int:
         """Everything; gives the exit code."""
         began = time.monotonic()
@@ -106,8 +118,8 @@ class RecommendRun:
             trace = self._trace()
             examination = self._examination(target)
             demand, notes = self._demand(trace, target, examination, is_demo=is_demo)
-            others, unread = self._others(target)
-            case = make_case(self._asked, demand, target, examination, others)
+            fleet, unread = self._fleet(target, examination)
+            case = make_case(self._asked, demand, target, examination, fleet)
             advice = self._verified(self._solve(case, target, examination, (*notes, *unread)), case, target, is_demo)
         except _NoWayInError:
             return ExitCode.CANNOT_LOOK
@@ -178,12 +190,22 @@ class RecommendRun:
             return None, (f"the sessions could not be sampled: {error.what}",)
         return seen.samples, seen.notes
 
-    def _others(self, target: Target | None) -> tuple[Sequence[Target], Sequence[str]]:
-        if target is None or not self._way.use_config:
-            return (), ()
-        from dbdoctor.targets.neighbours import neighbours_of
+    def _fleet(self, target: Target | None, examination: Examination | None) -> tuple[Fleet, Sequence[str]]:
+        """What shares the server, and notes on what of it is not known."""
+        if target is None:
+            return Fleet(), ()
+        from dbdoctor.cli.recommend_fleet import others_of, pooler_limits
 
-        return neighbours_of(target, config=self._way.config)
+        facts = examination.facts if examination else None
+        found: Sequence[Target] = ()
+        notes: Sequence[str] = ()
+        if self._way.use_config:
+            from dbdoctor.targets.neighbours import neighbours_of
+
+            found, notes = neighbours_of(target, config=self._way.config)
+        others = others_of(target, facts, found, self._progress)
+        pooler, unread = pooler_limits(target, facts, found)
+        return Fleet(others, found, pooler), (*notes, *others.notes, *unread)
 
     # The answer
 

@@ -19,20 +19,15 @@ class VerifyOptions(NamedTuple):
 
 
 def read_verify_options(
-    verify: bool, seconds: str | None, statement: str | None, yes: bool, *, demand: bool, connects: bool
+    verify: bool, seconds: str | None, statement: str | None, yes: bool, *, connects: bool
 ) -> VerifyOptions | None:
-    """None where it was not asked for. `demand`: one was given whose arrivals are known. Raises UsageError."""
+    """None where it was not asked for. Raises UsageError."""
     if not verify:
         said = (("--verify-for", seconds is not None), ("--statement", statement is not None), ("--yes", yes))
         for name, there in said:
             if there:
                 raise UsageError(f"`{name}` belongs to `--verify`", help=f"add `--verify`, or leave `{name}` away")
         return None
-    if not demand:
-        raise UsageError(
-            "`--verify` runs a demand, and needs one whose arrivals are known",
-            help="add `--trace FILE`, or `--rate R --use-time T`",
-        )
     if not connects:
         raise UsageError(
             "`--verify` opens sessions, and needs a server to open them on",
@@ -41,3 +36,12 @@ def read_verify_options(
     if statement is not None and not statement.strip():
         raise UsageError("`--statement` is empty", help='for example `--statement "SELECT 1"`')
     return VerifyOptions(read_duration("--verify-for", seconds, least=1.0, most=_LONGEST) or _FOR, statement, yes)
+
+
+def check_demand(*, there: bool) -> None:
+    """Raises UsageError where no demand was given, on the command line or in the profile, whose arrivals are known."""
+    if not there:
+        raise UsageError(
+            "`--verify` runs a demand, and needs one whose arrivals are known",
+            help="add `--trace FILE`, or `--rate R --use-time T`",
+        )

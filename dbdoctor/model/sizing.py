@@ -21,19 +21,28 @@ class WaitTarget(NamedTuple):
 
 
 class Ceiling(NamedTuple):
-    """At most `connections` may be open; `working` is the sum behind it, `per_process` whether it is one process's."""
+    """At most `connections` may be open; `working` is the sum behind it, `per_process` whether it is one process's.
+
+    `services` are those that share it, where not all of the server's do (a role's own limit).
+    """
 
     name: str
     connections: int
     working: str
     per_process: bool = False
+    services: tuple[str, ...] = ()
+
+    def binds(self, service: str) -> bool:
+        """Whether the connections of this service count here."""
+        return not self.services or service in self.services
 
 
 class Bounds(NamedTuple):
     """What the connections of all pools must keep to.
 
     `ceilings` are hard. `floor` is the least for one process, below which requests that hold several connections can
-    block each other, and `floor_working` its sum. `knee` is how many at once the server works on fastest, a warning only.
+    block each other, and `floor_working` its sum. Warnings only: `knee` is how many at once the server works on fastest,
+    `workers` how many it can have at work (SQL Server), and what becomes of more in words.
     """
 
     ceilings: tuple[Ceiling, ...] = ()
@@ -41,16 +50,46 @@ class Bounds(NamedTuple):
     floor_working: str = ""
     knee: int | None = None
     knee_working: str = ""
+    workers: int | None = None
+    workers_working: str = ""
+
+    @property
+    def shared(self) -> tuple[Ceiling, ...]:
+        """The ceilings that pools share, those of some services only among them."""
+        return tuple(one for one in self.ceilings if not one.per_process)
 
     @property
     def narrowest(self) -> Ceiling | None:
         """The ceiling of the whole fleet that binds first."""
-        return min((one for one in self.ceilings if not one.per_process), key=lambda one: one.connections, default=None)
+        return min((one for one in self.shared if not one.services), key=lambda one: one.connections, default=None)
 
     @property
     def per_process(self) -> Ceiling | None:
         """The ceiling of a single process that binds first."""
         return min((one for one in self.ceilings if one.per_process), key=lambda one: one.connections, default=None)
+
+
+class PoolerLimits(NamedTuple):
+    """What a pooler in between admits, as far as it is known; None is not known, or no limit.
+
+    `clients` is max_client_conn, `clients_of_others` how many of these others than the fleet hold now; `pool_size` how many
+    server connections it keeps for this login and database at most, `reserve` how many more when clients wait long;
+    `database` max_db_connections. `client_idle` is client_idle_timeout in seconds. `source` says where this is known from.
+    """
+
+    clients: int | None = None
+    clients_of_others: int = 0
+    pool_size: int | None = None
+    reserve: int = 0
+    database: int | None = None
+    client_idle: float | None = None
+    source: str = ""
+
+    @property
+    def server_connections(self) -> int | None:
+        """How many server connections this login's clients can have at once."""
+        known = [one for one in (self.pool_size, self.database) if one is not None]
+        return min(known, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +124,10 @@ class Service:
     """One service of a fleet: processes that each hold a pool of their own.
 
     `surge` are the replicas more that a rollout starts, `terminating` those that it has not ended yet. `workers` are
-    processes in a replica, `engines` pools in a process. `size` is the wanted pool of a process with its overflow
-    (None: as its demand says); `floor` the least it can do with; `threads` the most that it can use at once.
-    `curve` is the demand: for 1, 2, 3 ... connections in a process, the seconds of waiting per second of one process.
+    processes in a replica, `engines` pools in a process. `size` is the pool of a process as it is configured, with its
+    overflow (None: as its demand says); `wanted` what its demand asks for, where that is known; `floor` the least it can
+    do with; `threads` the most that it can use at once. `curve` is the demand: for 1, 2, 3 ... connections in a process,
+    the seconds of waiting per second of one process.
     """
 
     name: str
@@ -97,6 +137,7 @@ class Service:
     surge: int = 0
     terminating: int = 0
     size: int | None = None
+    wanted: int | None = None
     floor: int = 1
     threads: int | None = None
     curve: tuple[float, ...] = ()
@@ -143,7 +184,7 @@ class Budget:
     @property
     def feasible(self) -> bool:
         """Whether it fits."""
-        return self.total <= self.usable
+        return self.total <= self.usable and not self.give_up
 
     @property
     def short_of_wishes(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import NamedTuple
 
 from dbdoctor.model.pool import PoolSettings
@@ -74,6 +75,7 @@ class Target:
     pool: PoolSettings | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[TargetWarning, ...] = ()
+    workload: Workload | None = None
 
     @property
     def shown(self) -> str:
@@ -82,6 +84,23 @@ class Target:
         hosts = ",".join(endpoint.shown for endpoint in self.endpoints)
         database = f"/{self.database}" if self.database else ""
         return f"{self.product.value}://{user}{hosts}{database}"
+
+
+class Workload(NamedTuple):
+    """What a profile says of the demand of its application, and of a pooler before its server; None is not said.
+
+    `rate` are checkouts a second of all processes together, `use_time` is in seconds, `burst` the busiest second's rate as
+    a multiple, `trace` a file of recorded checkouts. `surge` are replicas more that a rollout starts. `pooler_clients` and
+    `pooler_pool_size` are PgBouncer's max_client_conn and default_pool_size.
+    """
+
+    rate: float | None = None
+    use_time: float | None = None
+    burst: float | None = None
+    trace: Path | None = None
+    surge: int | None = None
+    pooler_clients: int | None = None
+    pooler_pool_size: int | None = None
 
 
 class TargetWarning(NamedTuple):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from dbdoctor.model.server import ServerFacts
-from dbdoctor.model.sizing import Bounds, Ceiling, Surroundings
+from dbdoctor.model.sizing import Bounds, Ceiling, PoolerLimits, Surroundings
 
 RESERVE = 3  # sessions left for administrators with ordinary roles, and for tools like this one
+_QUEUES = "a request that finds none waits for one, whatever the number of sessions"
+_REFUSES = "a request that finds none is refused with 10928, whatever the number of sessions"
 
 
 def bounds_of(
@@ -18,15 +21,18 @@ def bounds_of(
     *,
     ours: int = 0,
     reserve: int = RESERVE,
-    pooler_limit: int | None = None,
+    pooler: PoolerLimits | None = None,
     cores: int | None = None,
+    sharing: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> Bounds:
     """All that is known to bound the pools. `ours` are the fleet's own sessions among those in use now.
 
-    `reserve` is kept free for administrators, `pooler_limit` is what a pooler admits for us (max_client_conn or its
-    pool in session mode), `cores` the database's. What is not known bounds nothing, and is missing from the list.
+    `reserve` is kept free for administrators, `pooler` is what a pooler between admits, `cores` are the database's.
+    `sharing` names the services that share a limit of this kind (`role`, `database`), where not all do. What is not
+    known bounds nothing, and is missing from the list.
     """
-    ceilings = [*_server(facts, ours, reserve), *_pooler(pooler_limit, around), *_process(around)]
+    ceilings = [*_server(facts, ours, reserve, sharing), *_pooler(pooler, around, sharing), *_process(around)]
+    workers: Any = facts.extra.get("max_workers") if facts else None  # SQL Server's alone
     least = deadlock_floor(around.threads, around.per_request)
     return Bounds(
         tuple(ceilings),
@@ -34,6 +40,8 @@ def bounds_of(
         floor_working=_floor_working(around),
         knee=2 * cores if cores else None,
         knee_working=f"2 x {cores} cores: where PostgreSQL 9.1 was fastest, a starting point" if cores else "",
+        workers=int(workers) if _counts(workers) else None,
+        workers_working=_REFUSES if facts and "azure_gateway_idle_timeout" in facts.settings else _QUEUES,
     )
 
 
@@ -55,7 +63,9 @@ def worker_threads(cores: int) -> int:
     return 512 + (16 if cores <= 64 else 32) * (cores - 4)
 
 
-def _server(facts: ServerFacts | None, ours: int, reserve: int) -> Iterator[Ceiling]:
+def _server(
+    facts: ServerFacts | None, ours: int, reserve: int, sharing: Mapping[str, tuple[str, ...]]
+) -> Iterator[Ceiling]:
     if facts is None:
         return
     if facts.slots is not None:
@@ -72,13 +82,7 @@ def _server(facts: ServerFacts | None, ours: int, reserve: int) -> Iterator[Ceil
             f"the {limit.of} {limit.name}",
             max(0, limit.limit - others),
             f"{limit.limit} - {others} used by others" if others else f"its limit of {limit.limit}",
-        )
-    workers: Any = facts.extra.get("max_workers")  # SQL Server's alone
-    if _counts(workers):
-        yield Ceiling(
-            "the server's workers",
-            int(workers),
-            f"max workers {workers}: each query that runs takes one or more, whatever the number of sessions",
+            services=sharing.get(limit.of, ()),
         )
 
 
@@ -86,9 +90,26 @@ def _counts(value: Any) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value) and value > 0
 
 
-def _pooler(limit: int | None, around: Surroundings) -> Iterator[Ceiling]:
-    if limit is not None:
-        yield Ceiling(f"the pooler {around.pooler or ''}".rstrip(), limit, f"it admits {limit} of our connections")
+def _pooler(
+    limits: PoolerLimits | None, around: Surroundings, sharing: Mapping[str, tuple[str, ...]]
+) -> Iterator[Ceiling]:
+    """In session mode a client keeps a server connection; in the others it only takes a client's place."""
+    if limits is None:
+        return
+    name = around.pooler or "the pooler"
+    if limits.clients is not None:
+        others = limits.clients_of_others
+        working = f"{limits.clients} - {others} used by others" if others else f"its limit of {limits.clients}"
+        yield Ceiling(f"{name}'s clients (max_client_conn)", max(0, limits.clients - others), working)
+    if around.pooler_mode != "session":
+        return
+    if limits.pool_size is not None:
+        working = f"pool_size {limits.pool_size}" + (f" + {limits.reserve} in reserve" if limits.reserve else "")
+        same = tuple(sorted({*sharing.get("role", ()), *sharing.get("database", ())}))
+        yield Ceiling(f"{name}'s pool", limits.pool_size + limits.reserve, working, services=same)
+    if limits.database is not None:
+        working = f"its limit of {limits.database}"
+        yield Ceiling(f"{name}'s max_db_connections", limits.database, working, services=sharing.get("database", ()))
 
 
 def _process(around: Surroundings) -> Iterator[Ceiling]:

@@ -6,9 +6,9 @@ the most waiting for what it costs, again and again, until nobody waits any long
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from dbdoctor.model.sizing import Bounds, Budget, BudgetRow, Service
+from dbdoctor.model.sizing import Bounds, Budget, BudgetRow, Ceiling, Service
 
 _MATTERS = 1e-4  # seconds of waiting a second of a process: less is no reason for one more connection
 
@@ -17,25 +17,34 @@ def budget(services: Sequence[Service], bounds: Bounds) -> Budget:
     """What each service gets of the server's usable connections, with the sum; what to give up where it cannot be.
 
     Without any known limit each gets what it wants. Where not even the floors fit, each row has its floor, and
-    `give_up` says what would make it fit.
+    `give_up` says what would make it fit. A limit of some services only binds these.
     """
-    ceiling = bounds.narrowest
     wanted = {service.name: wish(service) for service in services}
-    if ceiling is None:
-        total = sum(wanted[service.name] * service.pools for service in services)
-        return Budget(_rows(services, wanted, wanted), total, "no limit is known: this is what the services want")
     each = {service.name: min(service.floor, wanted[service.name]) for service in services}
-    room = ceiling.connections - sum(each[service.name] * service.pools for service in services)
-    if room >= 0:
-        _allot(services, each, wanted, room)
+    rooms = {ceiling: ceiling.connections - _open(_bound(services, ceiling), each) for ceiling in bounds.shared}
+    if all(room >= 0 for room in rooms.values()):
+        _allot(services, each, wanted, rooms)
+    give_up = tuple(
+        text
+        for ceiling, room in rooms.items()
+        if room < 0 and (ceiling.services or ceiling == bounds.narrowest)
+        for text in _give_up(_bound(services, ceiling), each, ceiling)
+    )
+    ceiling = bounds.narrowest
+    if ceiling is None:
+        total = _open(services, each)
+        return Budget(
+            _rows(services, each, wanted), total, "no limit is known: this is what the services want", give_up
+        )
     working = f"{ceiling.connections}: {ceiling.name}: {ceiling.working}"
-    give_up = tuple(_give_up(services, each, ceiling.connections)) if room < 0 else ()
     return Budget(_rows(services, each, wanted), ceiling.connections, working, give_up)
 
 
 def wish(service: Service) -> int:
-    """What a process of this service would have without a limit: its size, or until nobody waits, or its floor."""
-    if service.size is None and service.curve:
+    """What a process of this service would have without a limit: what its demand asks for, or its size, or its floor."""
+    if service.wanted is not None:
+        size = service.wanted
+    elif service.size is None and service.curve:
         size = next((size for size, wait in enumerate(service.curve, 1) if wait <= _MATTERS), len(service.curve))
     else:
         size = service.size or service.floor
@@ -53,35 +62,67 @@ def declared(services: Sequence[Service], usable: int, *, rollout: bool = True) 
     return Budget(tuple(rows), usable, f"{usable}")
 
 
-def _allot(services: Sequence[Service], each: dict[str, int], wanted: dict[str, int], room: int) -> None:
+def _bound(services: Sequence[Service], ceiling: Ceiling) -> list[Service]:
+    return [service for service in services if ceiling.binds(service.name)]
+
+
+def _open(services: Sequence[Service], each: Mapping[str, int]) -> int:
+    return sum(each[service.name] * service.pools for service in services)
+
+
+def _allot(
+    services: Sequence[Service], each: dict[str, int], wanted: Mapping[str, int], rooms: Mapping[Ceiling, int]
+) -> None:
     """One connection more at a time, to the service whose waiting falls the most for each connection that it costs."""
+    if not rooms:
+        each.update(wanted)
+        return
+    left = dict(rooms)
+    gains = {service.name: _gains(service) for service in services}
     while True:
         hopeful = [
-            service for service in services if each[service.name] < wanted[service.name] and service.pools <= room
+            service
+            for service in services
+            if each[service.name] < wanted[service.name]
+            and all(service.pools <= room for ceiling, room in left.items() if ceiling.binds(service.name))
         ]
         if not hopeful:
             return
-        best = max(hopeful, key=lambda service: (_gain(service, each[service.name]), -each[service.name]))
+        best = max(hopeful, key=lambda one: (_gain(one, gains[one.name], each[one.name]), -each[one.name]))
         each[best.name] += 1
-        room -= best.pools
+        left = {ceiling: room - best.pools * ceiling.binds(best.name) for ceiling, room in left.items()}
 
 
-def _gain(service: Service, size: int) -> float:
+def _gain(service: Service, gains: Sequence[float], size: int) -> float:
     """Seconds of waiting a second that one more connection in every process takes off, per connection opened.
 
     Every process waits less, and every pool costs one, so that the processes cancel out but for those that a rollout
-    runs twice. A curve that has a flat step is looked at as far as it falls. Without a curve, wishes are met evenly.
+    runs twice. Without a curve, wishes are met evenly, and last.
     """
-    if not service.curve:
+    if not gains:
         return 1e-9 / size
-    now = _wait(service, size)
-    further = range(size + 1, len(service.curve) + 1)
-    steepest = max(((now - _wait(service, one)) / (one - size) for one in further), default=0.0)
-    return steepest * service.pools_at_rest / service.pools
+    return gains[min(size, len(gains)) - 1] * service.pools_at_rest / service.pools
 
 
-def _wait(service: Service, size: int) -> float:
-    return service.curve[min(size, len(service.curve)) - 1]
+def _gains(service: Service) -> list[float]:
+    """By what a process's waiting falls for each connection beyond 1, 2, 3 ...: as far on as it falls the most for each.
+
+    A curve that has a flat step is looked at beyond it: the slope of the tangent to what follows, from right to left.
+    """
+    ahead: list[tuple[int, float]] = []
+    gains = [0.0] * len(service.curve)
+    for size in range(len(service.curve), 0, -1):
+        here = (size, service.curve[size - 1])
+        while len(ahead) > 1 and _fall(here, ahead[-2]) >= _fall(here, ahead[-1]):
+            ahead.pop()
+        if ahead:
+            gains[size - 1] = max(0.0, _fall(here, ahead[-1]))
+        ahead.append(here)
+    return gains
+
+
+def _fall(one: tuple[int, float], further: tuple[int, float]) -> float:
+    return (one[1] - further[1]) / (further[0] - one[0])
 
 
 def _rows(services: Sequence[Service], each: dict[str, int], wanted: dict[str, int]) -> tuple[BudgetRow, ...]:
@@ -116,10 +157,11 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _give_up(services: Sequence[Service], each: dict[str, int], usable: int) -> Iterator[str]:
-    need = sum(each[service.name] * service.pools for service in services)
+def _give_up(services: Sequence[Service], each: Mapping[str, int], ceiling: Ceiling) -> Iterator[str]:
+    usable, need = ceiling.connections, _open(services, each)
     missing = need - usable
-    yield f"at their least the services need {need} connections and {usable} are usable: {missing} too many"
+    of = f" of {ceiling.name}" if ceiling.services else ""
+    yield f"at their least the services need {need} connections and {usable} are usable{of}: {missing} too many"
     at_rest = sum(each[service.name] * service.pools_at_rest for service in services)
     if at_rest < need:
         fits = "and then it fits" if at_rest <= usable else "which is not enough alone"
@@ -131,4 +173,5 @@ def _give_up(services: Sequence[Service], each: dict[str, int], usable: int) -> 
             yield f"{service.name}: {_counted(fewer, 'replica')} fewer, {fewer * per_replica} connections"
         elif service.workers > 1 and service.pools * each[service.name] // 2 >= missing:
             yield f"{service.name}: half the processes, with threads instead"
-    yield f"raise the server's limit by {missing}, or put a transaction pooler in front of it"
+    whose = f"the limit of {ceiling.name}" if ceiling.services else "the server's limit"
+    yield f"raise {whose} by {missing}, or put a transaction pooler in front of it"

@@ -80,7 +80,17 @@ def knee_note(load: float | None, connections: int, bounds: Bounds, fleet: int) 
     )
     return (
         f"{what}, and the server may be fastest with about {bounds.knee} at work ({bounds.knee_working}); that is no law, "
-        "`recommend --verify` measures it"
+        "`recommend --verify --statement` with a statement of the application's shows it"
+    )
+
+
+def workers_note(connections: int, bounds: Bounds, fleet: int) -> str | None:
+    """A warning where all pools together can have more at work than the server has workers for."""
+    if not bounds.workers or connections * fleet <= bounds.workers:
+        return None
+    return (
+        f"all pools can open {connections * fleet} connections, and the server has {bounds.workers} workers: "
+        f"{bounds.workers_working}; a query that runs in parallel takes several"
     )
 
 

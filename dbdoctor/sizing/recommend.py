@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dbdoctor.model.demand import Demand, Samples, Stated, Trace
@@ -12,7 +12,7 @@ from dbdoctor.sizing import demand as demands
 from dbdoctor.sizing import setting
 from dbdoctor.sizing.barging import WAKE_UP, PoolModel, wake_up_of
 from dbdoctor.sizing.choice import Choice, from_nothing, from_samples, from_stated, from_trace
-from dbdoctor.sizing.limits import Limited, knee_note, limit
+from dbdoctor.sizing.limits import Limited, knee_note, limit, workers_note
 from dbdoctor.sizing.split import CHURN, Split, churn_of, predict, split
 
 _CONNECT = 0.005  # seconds, assumed where none was measured: a login with SCRAM over loopback took 5.1 ms
@@ -54,7 +54,11 @@ def recommend(wish: Wish, progress: Callable[[str], None] = lambda _text: None) 
     current = wish.current or PoolSettings()
     now = setting.Situation(parted.pool_size, parted.max_overflow, demand, wish.around, current, prediction)
     because = (*_sizes(choice, limited, parted, kept=kept is not None), *_others(now))
-    knee = knee_note(demand.load, parted.connections, wish.bounds, max(wish.fleet, demand.processes))
+    pools = max(wish.fleet, demand.processes)
+    server = (
+        knee_note(demand.load, parted.connections, wish.bounds, pools),
+        workers_note(parted.connections, wish.bounds, pools),
+    )
     return Recommendation(
         settings={one.setting: one.value for one in because},
         connections=parted.connections,
@@ -71,12 +75,12 @@ def recommend(wish: Wish, progress: Callable[[str], None] = lambda _text: None) 
         budget=wish.budget,
         saturated=choice.saturated,
         server_settings=limited.server_settings,
-        notes=tuple(_notes(wish, demand, choice, knee)),
+        notes=tuple(_notes(wish, demand, choice, server)),
         incomplete=(*limited.incomplete, *(wish.budget.give_up if wish.budget else ())),
     )
 
 
-def _notes(wish: Wish, demand: Demand, choice: Choice, knee: str | None) -> Iterator[str]:
+def _notes(wish: Wish, demand: Demand, choice: Choice, server: Sequence[str | None]) -> Iterator[str]:
     yield demand.source.worth
     if choice.saturated:
         yield "at saturation nothing predicts waits: these settings keep the database busy and no more, they do not meet a target"
@@ -88,8 +92,7 @@ def _notes(wish: Wish, demand: Demand, choice: Choice, knee: str | None) -> Iter
             f"the pool was full in some samples ({now.connections} sessions of a process busy at once): more may be wanted than "
             "it let through, so that this is a lower bound"
         )
-    if knee:
-        yield knee
+    yield from filter(None, server)
 
 
 def _summary(wish: Wish) -> Demand:

@@ -89,7 +89,7 @@ def from_text(setting: Setting, text: str, where: Place) -> Any:
     try:
         if setting.kind is Kind.INTEGER:
             return check_value(setting, int(text), where)
-        if setting.kind is Kind.SHARE:
+        if setting.kind in (Kind.SHARE, Kind.NUMBER):
             return check_value(setting, float(text), where)
         if setting.kind is Kind.BOOLEAN:
             return {"true": True, "false": False}[text.strip().lower()]
@@ -132,6 +132,17 @@ def _check_contradictions(file: ConfigFile, path: Path, keys: Sequence[str]) -> 
         raise ConfigError(
             f"{place(file, path)} says where to connect in two ways: `{first}` and `{second}`",
             help="keep one: `dsn`, `engine`, or the parts `host`, `port`, `database`, `service`",
+        )
+    for key, other in (("rate", "use_time"), ("use_time", "rate"), ("burst", "rate")):
+        if key in keys and other not in keys:
+            raise ConfigError(
+                f"{place(file, path)}: `{key}` needs `{other}` beside it",
+                help='a demand is for example `rate = 200` and `use_time = "20ms"`',
+            )
+    if "trace" in keys and "rate" in keys:
+        raise ConfigError(
+            f"{place(file, path)} states its demand in two ways: `trace` and `rate`",
+            help="keep `trace`, which says more",
         )
     passwords = [key for key in PASSWORD_KEYS if key in keys]
     if len(passwords) > 1:
@@ -263,6 +274,7 @@ _CHECKS: Mapping[Kind, Callable[[Setting, Any, Place], Any]] = {
     Kind.DURATION: _check_duration,
     Kind.INTEGER: _check_integer,
     Kind.SHARE: _check_share,
+    Kind.NUMBER: _check_share,
     Kind.BOOLEAN: _check_boolean,
     Kind.CHOICE: _check_choice,
     Kind.COMMAND: _check_command,

@@ -10,7 +10,7 @@ from typing import Any
 from dbdoctor.errors import ConfigError
 from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.secret import Secret
-from dbdoctor.model.target import Target
+from dbdoctor.model.target import Target, Workload
 from dbdoctor.targets.config import fill_value
 from dbdoctor.targets.config_check import WHERE_FORMS, place
 from dbdoctor.targets.config_env import Place, fill, fill_dsn, put_values
@@ -50,6 +50,7 @@ def profile_target(config: Config, name: str, environment: Mapping[str, str], de
         login_timeout=values.get("login_timeout", target.login_timeout),
         path_idle_timeout=values.get("path_idle_timeout", target.path_idle_timeout),
         pool=_pool(values, target.pool),
+        workload=_workload(values, profile),
         thresholds={keys[1]: value for keys, value in _below(name, profile, environment, "thresholds").items()},
     )
     return Pending(target, _command(name, profile, environment, target.login_timeout or default_timeout))
@@ -163,6 +164,13 @@ def _pool(values: Mapping[str, Any], live: PoolSettings | None) -> PoolSettings 
         return PoolSettings(**declared) if declared else None
     known = live._asdict()
     return PoolSettings(**{**declared, **{key: value for key, value in known.items() if value is not None}})
+
+
+def _workload(values: Mapping[str, Any], profile: Mapping[Keys, Value]) -> Workload | None:
+    found = {key: values[key] for key in Workload._fields if key in values}
+    if "trace" in found:
+        found["trace"] = profile[("trace",)].file.path.parent / Path(found["trace"]).expanduser()
+    return Workload(**found) if found else None
 
 
 def _command(

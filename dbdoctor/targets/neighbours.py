@@ -15,7 +15,7 @@ _DEFAULT_PORT = {Product.POSTGRESQL: 5432, Product.SQLSERVER: 1433}
 
 
 class Neighbours(NamedTuple):
-    """Targets of the profiles that declare a pool on the same server; `notes` name profiles that could not be read."""
+    """Targets of the profiles that declare a pool or a demand on the same server; `notes` name those that cannot be read."""
 
     targets: tuple[Target, ...] = ()
     notes: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ def neighbours_of(
     for name, other in _others(read, target.profile, environment):
         if other is None:
             notes.append(f"the profile {name} could not be read, and is not in the budget")
-        elif other.pool is not None and _shares(target, other):
+        elif (other.pool is not None or other.workload is not None) and _shares(target, other):
             found.append(other)
     return Neighbours(tuple(found), tuple(notes))
 

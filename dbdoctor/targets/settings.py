@@ -17,6 +17,7 @@ class Kind(str, Enum):
     DURATION = 'a duration such as "5s" or a number of seconds'
     INTEGER = "a whole number"
     SHARE = "a number such as 0.8"
+    NUMBER = "a number such as 200"
     BOOLEAN = "true or false"
     CHOICE = "one of its words"
     COMMAND = "a text or a list of texts"
@@ -97,6 +98,15 @@ TARGET: tuple[Setting, ...] = (
     Setting("pool_use_lifo", Kind.BOOLEAN, "Whether the connection checked in last is checked out first."),
     Setting("processes", Kind.INTEGER, "How many processes of one replica hold a pool each.", 1, 100_000),
     Setting("replicas", Kind.INTEGER, "How many replicas of the application run.", 1, 100_000),
+    Setting("surge", Kind.INTEGER, "How many replicas more a rollout starts.", 0, 100_000),
+    Setting("rate", Kind.NUMBER, "Checkouts a second of all its processes together, for `recommend`.", 1e-6, 1e7),
+    Setting("use_time", Kind.DURATION, "The mean time from checkout to checkin, with `rate`.", 1e-6, 86_400.0),
+    Setting("burst", Kind.NUMBER, "The busiest second's rate as a multiple of `rate`.", 1.0, 1000.0),
+    Setting("trace", Kind.TEXT, "A file of its recorded checkouts, relative to the config file, for `recommend`."),
+    Setting("pooler_clients", Kind.INTEGER, "How many clients the pooler in front of the server admits.", 1, 1_000_000),
+    Setting(
+        "pooler_pool_size", Kind.INTEGER, "How many server connections that pooler keeps for this user.", 1, 100_000
+    ),
     Setting("thresholds", Kind.TABLE, "Thresholds for this target."),
 )
 

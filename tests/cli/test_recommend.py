@@ -427,3 +427,41 @@ def test_the_secret_of_a_target_is_nowhere(postgres):
         result = run_dbdoctor("recommend", dsn, "--rate", "10", "--use-time", "5ms", *extra)
         assert result.exit_code == 0, result.stderr
         assert password not in result.stdout + result.stderr
+
+
+def test_three_services_share_a_server_by_what_waiting_it_takes_off(start_postgres, tmp_path):
+    """Each with a demand of its own: by a trace, by a rate, and by the pool that it has; in a rollout of one of them."""
+    server = start_postgres(settings={"max_connections": 60})
+    (tmp_path / "shop.csv").write_text(TRACE.read_text())
+    path = config(tmp_path, server.dsn(), trace="shop.csv", processes=2, replicas=2, surge=1, pool_size=5)
+    with path.open("a") as file:
+        file.write(f'[targets.jobs]\ndsn = "{server.dsn()}"\nrate = 60\nuse_time = "50ms"\nprocesses = 3\nsurge = 1\n')
+        file.write(f'[targets.reports]\ndsn = "{server.dsn()}"\npool_size = 4\nmax_overflow = 0\n')
+        file.write(f'[targets.lost]\ndsn = "{server.dsn()}"\ntrace = "nowhere.csv"\npool_size = 1\nmax_overflow = 0\n')
+    found = recommended("shop", "--config", path, code=1)
+    assert found["demand"]["source"] == "trace"
+    budget = found["budget"]
+    rows = {row["service"]: row for row in budget["rows"]}
+    assert [rows[name]["pools"] for name in ("shop", "jobs", "reports", "lost")] == [6, 6, 1, 1]
+    assert budget["usable"] == 60 - 3 - 3
+    assert budget["total"] == sum(row["pools"] * row["each"] for row in budget["rows"]) <= budget["usable"]
+    assert budget["fits"]
+    assert rows["jobs"]["wanted"] < 15, "what its demand asks for, not SQLAlchemy's 5 + 10"
+    assert all(1 < rows[name]["each"] < rows[name]["wanted"] for name in ("shop", "jobs"))
+    assert rows["shop"]["each"] == found["connections"]
+    notes = " ".join(found["notes"])
+    assert "nothing is known of the demand of reports: it is taken to need the 4" in notes
+    assert "the demand of lost is not known: the trace could not be read" in notes
+    assert "fleet-exceeds-slots" in {finding["code"] for finding in found["findings"]}
+
+
+def test_a_role_s_own_limit_binds_its_own_services_only(start_postgres, tmp_path):
+    server = start_postgres(settings={"max_connections": 60})
+    server.execute("CREATE ROLE narrow LOGIN PASSWORD 'narrow' CONNECTION LIMIT 8")
+    narrow = server.dsn(user="narrow", password="narrow")
+    path = config(tmp_path, narrow, rate=400, use_time="20ms")
+    with path.open("a") as file:
+        file.write(f'[targets.jobs]\ndsn = "{server.dsn()}"\nrate = 400\nuse_time = "20ms"\n')
+    rows = {row["service"]: row for row in recommended("shop", "--config", path)["budget"]["rows"]}
+    assert rows["shop"]["each"] <= 8
+    assert rows["jobs"]["each"] == rows["jobs"]["wanted"] > 8

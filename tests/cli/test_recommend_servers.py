@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,8 +44,19 @@ def test_on_sql_server(start_tds, driver):
     assert found["server"].startswith("SQL Server")
     assert found["settings"]["connect_args"] == {"timeout": 5}
     assert found["settings"]["pool_recycle"] < 1800
-    assert found["budget"]["usable"] == 512
-    assert "workers" in found["budget"]["usable_working"]
+    # Its workers bound no sessions: thousands may rest.
+    assert found["budget"]["usable"] > 32_000
+    assert "the server's slots: 32767" in found["budget"]["usable_working"]
+    assert any("workers" in note for note in recommend_many(dsn)["notes"])
+
+
+def recommend_many(dsn: str) -> Any:
+    result = run_dbdoctor(
+        "recommend", dsn, "--rate", "40000", "--use-time", "20ms", "--processes", "400", "--json",
+        env=odbc.environment(),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
 
 
 def test_sql_servers_sessions_are_sampled_by_the_process_that_they_tell(start_tds):
@@ -62,3 +74,30 @@ def test_sql_servers_sessions_are_sampled_by_the_process_that_they_tell(start_td
     assert found["demand"]["most_at_once"] == 3
     assert found["connections"] == 4
     assert any("those of shop are counted" in note for note in found["notes"])
+
+
+def test_what_pgbouncer_admits_bounds_the_pool(postgres, start_pgbouncer):
+    """In session mode each client keeps a server connection, and its console tells how many there are, and for how long."""
+    limits = {"default_pool_size": 9, "reserve_pool_size": 2, "max_client_conn": 60, "client_idle_timeout": 300}
+    pgbouncer = start_pgbouncer(postgres.port, pool_mode="session", settings=limits)
+    result = run_dbdoctor("recommend", pgbouncer.dsn(), "--trace", TRACE, "--processes", "2", "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["budget"]["usable"] == 11
+    assert "PgBouncer's pool: pool_size 9 + 2 in reserve" in found["budget"]["usable_working"]
+    assert found["connections"] == 5
+    assert found["settings"]["pool_recycle"] == 240
+    recycle = next(one for one in found["because"] if one["setting"] == "pool_recycle")
+    assert "client_idle_timeout" in recycle["reason"]
+
+
+def test_a_console_that_is_closed_to_us_is_said_and_the_config_speaks_for_it(postgres, start_pgbouncer, tmp_path):
+    pgbouncer = start_pgbouncer(postgres.port, pool_mode="session", settings={"admin_users": "somebody"})
+    lines = (f'[targets.shop]\ndsn = "{pgbouncer.dsn()}"', "pooler_pool_size = 6")
+    config = tmp_path / "dbdoctor.toml"
+    config.write_text("\n".join(lines) + "\n")
+    result = run_dbdoctor("recommend", "shop", "--config", config, "--trace", TRACE, "--processes", "1", "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["connections"] == 6
+    assert any("its admin console does not let us ask" in note for note in found["notes"])

@@ -154,7 +154,7 @@ def test_interrupted_it_leaves_nothing_and_says_what_it_has(postgres, trace):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--verify",), "needs one whose arrivals are known"),
+        (("demo", "--verify"), "needs one whose arrivals are known"),
         (("--verify", "--rate", "10", "--use-time", "10ms"), "needs a server"),
         (("--verify", "--rate", "10", "--use-time", "10ms", "--verify-for", "1ms"), "needs a server"),
         (("demo", "--verify", "--rate", "10", "--use-time", "10ms", "--offline"), "needs a server"),

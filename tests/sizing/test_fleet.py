@@ -1,12 +1,16 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbdoctor.model.demand import Samples, Stated
 from dbdoctor.model.server import ConnectionLimit, ServerFacts, Slots
-from dbdoctor.model.sizing import Bounds, Ceiling, Service, Surroundings
+from dbdoctor.model.sizing import Bounds, Ceiling, PoolerLimits, Service, Surroundings
 from dbdoctor.sizing.bounds import bounds_of, deadlock_floor, worker_threads
+from dbdoctor.sizing.curves import inferred, of_samples, of_stated
 from dbdoctor.sizing.fleet import budget, declared, wish
-from dbdoctor.sizing.limits import knee_note, limit
+from dbdoctor.sizing.limits import knee_note, limit, workers_note
 
 FACTS = ServerFacts("PostgreSQL", "18.0", 180000, slots=Slots(200, 3, 50))
 
@@ -104,15 +108,20 @@ def test_every_bound_with_its_sum():
         "postgresql", "18.0", 180000, slots=Slots(100, 5, 40), limits=(ConnectionLimit("role", "shop", 30, 12),)
     )
     around = Surroundings(threads=8, per_request=2, pooler="PgBouncer", pooler_mode="session")
-    bounds = bounds_of(facts, around, ours=10, reserve=2, pooler_limit=25, cores=4)
+    limits = PoolerLimits(clients=60, clients_of_others=5, pool_size=20, reserve=5, database=40)
+    bounds = bounds_of(facts, around, ours=10, reserve=2, pooler=limits, cores=4)
     assert {one.name: one.connections for one in bounds.ceilings} == {
         "the server's slots": 100 - 5 - 30 - 2,
         "the role shop": 28,
-        "the pooler PgBouncer": 25,
+        "PgBouncer's clients (max_client_conn)": 55,
+        "PgBouncer's pool": 25,
+        "PgBouncer's max_db_connections": 40,
         "the threads of a process": 16,
     }
     assert bounds.narrowest is not None
-    assert bounds.narrowest.name == "the pooler PgBouncer"
+    assert bounds.narrowest.name == "PgBouncer's pool"
+    sharing = replace(around, pooler_mode="transaction")
+    assert "PgBouncer's pool" not in {one.name for one in bounds_of(facts, sharing, pooler=PoolerLimits(60)).ceilings}
     assert bounds.per_process is not None
     assert bounds.per_process.connections == 16
     assert (bounds.floor, bounds.knee) == (9, 8)
@@ -122,11 +131,17 @@ def test_workers_of_sql_server():
     # Microsoft's table of max worker threads, 64 bits.
     assert [worker_threads(cores) for cores in (4, 8, 16, 32, 64)] == [512, 576, 704, 960, 1472]
     facts = ServerFacts("SQL Server", "16", 16, slots=Slots(32767, 0, 100), extra={"max_workers": 576})
-    assert bounds_of(facts, Surroundings()).narrowest == Ceiling(
-        "the server's workers",
-        576,
-        "max workers 576: each query that runs takes one or more, whatever the number of sessions",
+    bounds = bounds_of(facts, Surroundings())
+    # Workers are a warning: sessions that rest take none.
+    assert bounds.narrowest is not None
+    assert bounds.narrowest.name == "the server's slots"
+    assert limit(600, bounds).size == 600
+    assert workers_note(30, bounds, 10) is None
+    assert "600 connections, and the server has 576 workers: a request that finds none waits" in (
+        workers_note(60, bounds, 10) or ""
     )
+    azure = replace(facts, settings={"azure_gateway_idle_timeout": 1800.0})
+    assert "is refused with 10928" in (workers_note(60, bounds_of(azure, Surroundings()), 10) or "")
 
 
 @pytest.mark.parametrize(("threads", "each", "floor"), [(8, 1, 1), (8, 2, 9), (4, 3, 9), (1, 2, 2), (None, 2, None)])
@@ -164,3 +179,39 @@ def test_the_knee_warns_and_binds_nothing():
     assert knee_note(4.0, 50, bounds, 1) is None
     assert "no law" in (knee_note(4.0, 50, bounds, 3) or "")
     assert knee_note(None, 50, bounds, 1)
+
+
+def test_a_limit_of_some_services_binds_these_alone():
+    role = Ceiling("the role shop", 30, "its limit of 30", services=("web",))
+    found = budget([WEB, WORKER], Bounds((Ceiling("the server's slots", 164, "as told"), role)))
+    assert {row.service: row.each for row in found.rows} == {"web": 3, "worker": 4}
+    assert found.usable == 164
+    assert found.feasible
+    tight = budget([WEB, WORKER], Bounds((Ceiling("the server's slots", 164, "as told"), role._replace(connections=8))))
+    assert not tight.feasible
+    assert tight.give_up[0] == (
+        "at their least the services need 10 connections and 8 are usable of the role shop: 2 too many"
+    )
+
+
+def test_a_service_of_unknown_demand_is_not_starved_by_one_that_is_known():
+    """Both need ten; the one whose demand nobody recorded is taken to need what it has."""
+    known = Service("known", wanted=10, curve=inferred(10))
+    found = budget([known, Service("unknown", size=10, curve=inferred(10))], room(12))
+    assert [row.each for row in found.rows] == [6, 6]
+
+
+def test_curves_by_what_is_known():
+    stated = of_stated(Stated(100, 0.02), 12)
+    assert list(stated) == sorted(stated, reverse=True)
+    assert stated[0] >= 100 * 0.3  # a load of 2, and of 6 in the busiest second: that has no end
+    assert stated[-1] < 0.01
+    assert list(of_samples(Samples(((0, 2, 4), (3, 1, 2)), 0.5), 4)) == pytest.approx([7 / 6, 0.5, 1 / 6, 0])
+    guessed = inferred(15)
+    assert list(guessed) == sorted(guessed, reverse=True)
+    assert guessed[-1] < 0.5 < guessed[5]
+
+
+def test_a_large_fleet_is_allotted_in_time():
+    services = [Service(f"s{n}", curve=of_stated(Stated(50_000, 0.02), 3_400)) for n in range(3)]
+    assert budget(services, room(4_000)).total == 4_000

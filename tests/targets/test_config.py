@@ -9,7 +9,7 @@ import pytest
 
 from dbdoctor.errors import ConfigError
 from dbdoctor.model.pool import PoolSettings
-from dbdoctor.model.target import Endpoint, Target
+from dbdoctor.model.target import Endpoint, Target, Workload
 from dbdoctor.targets.select import Selection, profile_names, select_targets
 from dbdoctor.targets.settings import TARGET, THRESHOLDS, TOP, Kind, Setting, threshold
 
@@ -158,6 +158,10 @@ def test_tomllib_is_not_imported_without_a_file(place):
         ("[targets.'a b']\nhost = 'x'\n", "is not a name for a profile", ""),
         ("default = 'shop'\n[targets.other]\nhost = 'x'\n", "`default` in", "other"),
         ("[targets.shop]\npool_size = 5\n", "does not say where to connect", "host"),
+        ("[targets.shop]\nhost = 'x'\nrate = 5\n", "`rate` needs `use_time`", "use_time"),
+        ("[targets.shop]\nhost = 'x'\nburst = 5\n", "`burst` needs `rate`", "use_time"),
+        ("[targets.shop]\nhost = 'x'\nrate = 5\nuse_time = '1s'\ntrace = 'x'\n", "demand in two ways", "`trace`"),
+        ("[targets.shop]\nhost = 'x'\nrate = true\nuse_time = '1s'\n", "must be a number such as 200", ""),
         (f"[targets.shop]\ndsn = 'postgresql://u:{SECRET}@h:99999/x'\n", "`targets.shop.dsn` in", ""),
     ],
 )
@@ -186,6 +190,7 @@ def test_every_setting_of_the_table_is_taken(place):
         Kind.DURATION: '"5s"',
         Kind.INTEGER: "3",
         Kind.SHARE: "0.5",
+        Kind.NUMBER: "2.5",
         Kind.BOOLEAN: "true",
         Kind.TABLE: "{}",
     }
@@ -195,14 +200,22 @@ def test_every_setting_of_the_table_is_taken(place):
             f'"{setting.choices[0]}"' if setting.kind is Kind.CHOICE else values[setting.kind]
         )
 
-    left_out = ("dsn", "engine", "service", "password_command", "passfile")
+    left_out = ("dsn", "engine", "service", "password_command", "passfile", "trace")
     lines = [line(setting) for setting in TOP if setting.name not in ("default", "targets", "thresholds")]
     lines += ["[thresholds]", *map(line, THRESHOLDS), "[targets.shop]"]
     lines += [line(setting) for setting in TARGET if setting.name not in left_out]
     place.write(place.own, "\n".join(lines))
     target = place.one()
     assert target.pool == PoolSettings(3, 3, 5.0, 5.0, True, True, None, 3, 3)
+    assert target.workload == Workload(2.5, 5.0, 2.5, None, 3, 3, 3)
     assert dict(target.thresholds) == {s.name: 0.5 if s.kind is Kind.SHARE else 5.0 for s in THRESHOLDS}
+
+
+def test_a_trace_is_found_beside_the_config(place):
+    place.write(place.own, '[targets.shop]\nhost = "x"\ntrace = "traces/shop.csv"\n')
+    workload = place.one().workload
+    assert workload is not None
+    assert workload.trace == place.own.parent / "traces" / "shop.csv"
 
 
 def test_thresholds_have_defaults():
