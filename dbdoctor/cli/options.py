@@ -41,6 +41,13 @@ def complete_target(incomplete: str) -> list[str]:
     return [name for name in [*profile_names(), "demo"] if name.startswith(incomplete)]
 
 
+def complete_words(incomplete: str, known: Iterable[str]) -> list[str]:
+    """Words of an option that takes several with commas between: the last one is completed, the ones before are kept."""
+    before, comma, last = incomplete.rpartition(",")
+    given = before.split(",")
+    return [f"{before}{comma}{word}" for word in known if word.startswith(last) and word not in given]
+
+
 Targets = Annotated[
     list[str] | None,
     typer.Argument(

@@ -20,7 +20,17 @@ def complete_drop(incomplete: str) -> list[str]:
     """Codes of the faults, for the shell."""
     from dbdoctor.faults.kinds import all_faults
 
-    return [code for code in [*all_faults(), "all"] if code.startswith(incomplete)]
+    return options.complete_words(incomplete, [*all_faults(), "all", "list"])
+
+
+def complete_pool(incomplete: str) -> list[str]:
+    """Names of the pools of both products, for the shell."""
+    from dbdoctor.model.target import Product
+    from dbdoctor.model.trial import Scale
+    from dbdoctor.trials.pools import pools
+
+    names = [name for product in Product for name in pools(product, Scale(4.0, 350.0))]
+    return options.complete_words(incomplete, [*dict.fromkeys(names), "current", "all", "list"])
 
 
 Idle = Annotated[
@@ -51,6 +61,7 @@ Pool = Annotated[
         "--pool",
         metavar="POOLS",
         help="Which pools to try, with commas: names, current (your own settings), or all; `list` shows them.",
+        autocompletion=complete_pool,
         show_default=False,
     ),
 ]
