@@ -25,6 +25,9 @@ Connect = Callable[[Any], Any]
 
 def around_connect(recorder: Recorder, original: Connect, wake: Callable[[], None]) -> Connect:
     """`Pool.connect` that also records: when it was asked for, when it was given, and from where."""
+    # As locals, and in one function: this runs at every checkout.
+    opened, here, sample = recorder.opened, recorder.sites.here, recorder.settings.sample
+    numbers = recorder.connections
 
     def connect(self: Any) -> Any:
         if recorder.off or not (recorder.only is None or self in recorder.only):
@@ -35,8 +38,17 @@ def around_connect(recorder: Recorder, original: Connect, wake: Callable[[], Non
         except BaseException as error:
             _not_given(recorder, self, asked, error, wake)
             raise
+        got = _now()
         try:
-            _given(recorder, self, fairy, asked)
+            if sample < 1 and random() >= sample:  # noqa: S311 - a sample, not a secret
+                return fairy
+            site = here(_frame(1))
+            record = fairy._connection_record
+            key = id(record)
+            if site < 0 or key in opened or key not in numbers:
+                _given(recorder, self, record, asked, got)
+            else:
+                opened[key] = (asked, got, site, numbers[key], get_ident(), record.fairy_ref, None)
             if recorder.asleep:
                 wake()
         except Exception as error:
@@ -47,28 +59,22 @@ def around_connect(recorder: Recorder, original: Connect, wake: Callable[[], Non
     return connect
 
 
-def _given(recorder: Recorder, pool: Any, fairy: Any, asked: int) -> None:
-    got = _now()
-    sample = recorder.settings.sample
-    if sample < 1 and random() >= sample:  # noqa: S311 - a sample, not a secret
-        return
+def _given(recorder: Recorder, pool: Any, record: Any, asked: int, got: int) -> None:
+    """A checkout with something new about it: its site, its connection, or its task; or one of a record that is out already."""
+    opened, key, reference = recorder.opened, id(record), record.fairy_ref
+    if key in opened:
+        if opened[key][5] is reference:  # SingletonThreadPool gives a thread the checkout that it has
+            return
+        recorder.replaced(record, got)
     frame = _frame(2)
     site = recorder.sites.here(frame)
     task = None
     if site < 0:
         site = recorder.sites.outside(frame)
         task = recorder.task()
-    record = fairy._connection_record
-    key = id(record)
     connection = recorder.connections.get(key)
     if connection is None:
         connection = recorder.connection_number(record, pool, _details(record.dbapi_connection, None, None, False))
-    opened = recorder.opened
-    reference = record.fairy_ref
-    if key in opened:
-        if opened[key][5] is reference:  # SingletonThreadPool gives a thread the checkout that it has
-            return
-        recorder.replaced(record, got)
     opened[key] = (asked, got, site, connection, get_ident(), reference, task)
 
 
@@ -121,7 +127,8 @@ class Listeners:
             elif back - entry[1] > recorder.leak_after:
                 recorder.finish(entry, back, RETURNED, recorder.sites.outside(_frame(1)))
             elif len(recorder.finished) < MOST_FINISHED:
-                recorder.finished.append((entry, back))
+                asked, got, site, connection, thread, _, _ = entry
+                recorder.finished.append((asked, got, back, site, connection, thread))
             else:
                 recorder.lost += 1
         except Exception as error:

@@ -56,9 +56,8 @@ class Clock:
         zero = self.zero
         return "".join(
             [
-                f"[{(entry[0] - zero) // 1000},{(entry[1] - entry[0]) // 1000},{(back - entry[1]) // 1000}"
-                f",{entry[2]},{entry[3]},{entry[4]}]\n"
-                for entry, back, *_ in finished
+                f"[{(asked - zero) // 1000},{(got - asked) // 1000},{(back - got) // 1000},{site},{connection},{thread}]\n"
+                for asked, got, back, site, connection, thread in finished
             ]
         )
 

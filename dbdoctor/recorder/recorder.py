@@ -49,6 +49,23 @@ class Entry(NamedTuple):
     task: str | None
 
 
+class Finished(NamedTuple):
+    """The fields of a finished checkout.
+
+    An ordinary one is a tuple of the first six: whole numbers alone, with which the garbage collector has nothing to do.
+    """
+
+    asked: int
+    got: int
+    back: int
+    site: int
+    connection: int
+    thread: int
+    how: str = RETURNED
+    returned_at: int | None = None  # a site
+    task: str | None = None
+
+
 class Recorder:
     """Everything recorded in this process that is not yet in the file."""
 
@@ -58,22 +75,24 @@ class Recorder:
         self.off = False
         self.only: weakref.WeakSet[Any] | None = None  # the pools to record; None: all
         self.disabled: str | None = None
-        self.begin()
-
-    def begin(self) -> None:
-        """Start with nothing, as after a fork: what the parent holds is the parent's."""
-        self.asleep = True  # the writer's thread does not run yet
-        self.zero = time.perf_counter_ns()
-        self.began = time.time()
-        self.process = os.getpid()
         self.sites = Sites()
         self.opened: dict[int, tuple[Any, ...]] = {}  # by id of the connection record
         self.finished: deque[tuple[Any, ...]] = deque()
         self.events: deque[tuple[Any, ...]] = deque()
-        self.lost = 0
         self.connections: dict[int, int] = {}  # the number of the connection that a record holds now
         self.pool_of: dict[int, int] = {}  # by connection
         self.pools: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self.begin()
+
+    def begin(self) -> None:
+        """Start with nothing, as after a fork: what the parent holds is the parent's. The hooks keep the containers."""
+        self.asleep = True  # the writer's thread does not run yet
+        self.zero = time.perf_counter_ns()
+        self.began = time.time()
+        self.process = os.getpid()
+        for container in (self.opened, self.finished, self.events, self.connections, self.pool_of, self.pools):
+            container.clear()
+        self.lost = 0
         self._next_pool = count(1)
         self._next_connection = count(1)
 
@@ -114,7 +133,7 @@ class Recorder:
     def finish(self, entry: tuple[Any, ...], at: int, how: str, site: int | None = None) -> None:
         """An end of a checkout that is not an ordinary one."""
         if len(self.finished) < MOST_FINISHED:
-            self.finished.append((entry, at, how, site))
+            self.finished.append((*entry[:2], at, *entry[2:5], how, site, entry[6]))
         else:
             self.lost += 1
 

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from dbdoctor.recorder.recorder import Entry, Recorder
+from dbdoctor.recorder.recorder import Entry, Finished, Recorder
 from dbdoctor.recorder.sites import Frame
 
 _LOGGER = "dbdoctor.recorder"
@@ -35,12 +35,11 @@ class Reports:
         """A checkout has been out for longer than `leak_after`."""
         self._warn("connection held for %.0f s, taken at %s", (now - entry.got) / 1e9, self.place(entry.site))
 
-    def ended(self, entry: Entry, at: int, how: str, site: int | None) -> None:
-        """One that was reported has come back, or was collected as garbage without being returned."""
-        where = "" if site is None else f" at {self.place(site)}"
-        self._warn(
-            "connection taken at %s: %s after %.1f s%s", self.place(entry.site), how, (at - entry.got) / 1e9, where
-        )
+    def ended(self, one: Finished) -> None:
+        """One that was reported has come back, or one was collected as garbage without being returned."""
+        where = "" if one.returned_at is None else f" at {self.place(one.returned_at)}"
+        seconds = (one.back - one.got) / 1e9
+        self._warn("connection taken at %s: %s after %.1f s%s", self.place(one.site), one.how, seconds, where)
 
     def pool_timeout(self, event: tuple[Any, ...]) -> None:
         """`QueuePool limit ... reached`: who held what."""

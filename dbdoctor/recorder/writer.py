@@ -13,12 +13,13 @@ from typing import Any
 from dbdoctor.recorder.file import RecordFile
 from dbdoctor.recorder.lines import Clock, header, line
 from dbdoctor.recorder.places import file_name
-from dbdoctor.recorder.recorder import GARBAGE, LOST, RETURNED, Entry, Recorder
+from dbdoctor.recorder.recorder import GARBAGE, LOST, Entry, Finished, Recorder
 from dbdoctor.recorder.reports import Reports
 
 PAUSE = 0.5  # seconds between two writes: what a kill -9 can lose
 _STILL_OUT = 250_000_000  # nanoseconds: a checkout that is out for so long is written as open
 _LONGEST_PAUSE_FOR_FORK = 1.0
+_ORDINARY = 6  # fields of a finished checkout that is like any other
 
 
 class Writer:
@@ -39,8 +40,9 @@ class Writer:
         self._part = 0
         self._sites = 1  # how many are in the file; the first is never written
         self._lost = 0
-        self._written: dict[int, tuple[int, tuple[Any, ...]]] = {}  # open ones in the file, by id of the entry
-        self._held: set[int] = set()
+        # The open ones in the file, by when they were asked for and their connection, with their numbers there.
+        self._written: dict[tuple[int, int], tuple[int, Entry]] = {}
+        self._held: set[tuple[int, int]] = set()
         self._opened = 0
         self._known: dict[tuple[str, int], str] = {}  # lines of live pools and connections, told again in a new part
         self._starting = allocate_lock()
@@ -143,7 +145,7 @@ class Writer:
         again = []
         if self._part > 1:
             again = [self._site_lines(1, self._sites), *self._known.values()]
-            again += [self._open_line(number, Entry(*entry)) for number, entry in self._written.values()]
+            again += [self._open_line(number, entry) for number, entry in self._written.values()]
             again += [line(held=self._written[key][0], at=0) for key in self._held if key in self._written]
         self._file.begin("".join([header(self._recorder, self._part), *again]))
         if not self._file.append(text):
@@ -152,7 +154,7 @@ class Writer:
     def _gather(self, now: int) -> str:
         recorder = self._recorder
         finished = _drained(recorder.finished)
-        opened = list(recorder.opened.items())
+        opened = list(recorder.opened.values())
         events = _drained(recorder.events)
         first, self._sites = self._sites, len(recorder.sites.frames)
         parts = [self._site_lines(first, self._sites)]
@@ -181,29 +183,31 @@ class Writer:
         return text
 
     def _finished_lines(self, finished: list[tuple[Any, ...]]) -> list[str]:
-        ordinary = [one for one in finished if len(one) == 2]
+        ordinary = [one for one in finished if len(one) == _ORDINARY]
         lines = [self._clock.rows(ordinary)] if ordinary else []
         for one in finished:
-            if len(one) > 2:
-                lines.append(self._open(one[0]))
-                lines.append(self._close_line(one))
+            if len(one) != _ORDINARY:
+                told = Finished(*one)
+                lines.append(self._open(Entry(*told[:2], *told[3:6], None, told.task)))
+                lines.append(self._close_line(told))
         return lines
 
-    def _open_lines(self, opened: list[tuple[int, tuple[Any, ...]]], now: int) -> list[str]:
+    def _open_lines(self, opened: list[tuple[Any, ...]], now: int) -> list[str]:
         lines = []
-        for _record, entry in opened:
-            if now - entry[1] > _STILL_OUT and id(entry) not in self._written:
-                lines.append(self._open(entry))
-            if now - entry[1] > self._recorder.leak_after and id(entry) not in self._held:
-                self._held.add(id(entry))
-                lines.append(line(held=self._written[id(entry)][0], at=self._clock.tick(now)))
+        for entry in opened:
+            key = entry[0], entry[3]
+            if now - entry[1] > _STILL_OUT and key not in self._written:
+                lines.append(self._open(Entry(*entry)))
+            if now - entry[1] > self._recorder.leak_after and key not in self._held:
+                self._held.add(key)
+                lines.append(line(held=self._written[key][0], at=self._clock.tick(now)))
                 self.reports.held(Entry(*entry), now)
         return lines
 
-    def _open(self, entry: tuple[Any, ...]) -> str:
+    def _open(self, entry: Entry) -> str:
         self._opened += 1
-        self._written[id(entry)] = self._opened, entry
-        return self._open_line(self._opened, Entry(*entry))
+        self._written[entry.asked, entry.connection] = self._opened, entry._replace(fairy=None)
+        return self._open_line(self._opened, entry)
 
     def _open_line(self, number: int, entry: Entry) -> str:
         clock = self._clock
@@ -217,30 +221,29 @@ class Writer:
             thread_name=entry.task or self.reports.thread_name(entry.thread),
         )
 
-    def _close(
-        self, finished: list[tuple[Any, ...]], opened: list[tuple[int, tuple[Any, ...]]], parts: list[str]
-    ) -> Any:
+    def _close(self, finished: list[tuple[Any, ...]], opened: list[tuple[Any, ...]], parts: list[str]) -> Any:
         """Write the ends of those that are in the file as open; what is left of `finished` are ordinary ones."""
         left = []
         for one in finished:
-            if id(one[0]) in self._written:
-                parts.append(self._close_line(one))
+            if (one[0], one[4]) in self._written:
+                parts.append(self._close_line(Finished(*one)))
             else:
                 left.append(one)
-        still = {id(entry) for _record, entry in opened}
-        still.update(id(entry) for entry in list(self._recorder.opened.values()))
-        waiting = {id(one[0]) for one in list(self._recorder.finished)}
-        gone = [entry for key, (_number, entry) in self._written.items() if key not in still and key not in waiting]
-        parts += [self._close_line((entry, time.perf_counter_ns(), LOST, None)) for entry in gone]
+        recorder = self._recorder
+        there = {(entry[0], entry[3]) for entry in (*opened, *list(recorder.opened.values()))}
+        there.update((one[0], one[4]) for one in list(recorder.finished))
+        gone = [entry for key, (_number, entry) in self._written.items() if key not in there]
+        now = time.perf_counter_ns()
+        parts += [self._close_line(Finished(*entry[:2], now, *entry[2:5], LOST)) for entry in gone]
         return left
 
-    def _close_line(self, one: tuple[Any, ...]) -> str:
-        entry, at, how, site = one if len(one) == 4 else (*one, RETURNED, None)
-        number, _entry = self._written.pop(id(entry))
-        if id(entry) in self._held or how == GARBAGE:
-            self.reports.ended(Entry(*entry), at, how, site)
-        self._held.discard(id(entry))
-        return line(closed=number, use=(at - entry[1]) // 1000, how=how, site=site)
+    def _close_line(self, one: Finished) -> str:
+        key = one.asked, one.connection
+        number, _entry = self._written.pop(key)
+        if key in self._held or one.how == GARBAGE:
+            self.reports.ended(one)
+        self._held.discard(key)
+        return line(closed=number, use=(one.back - one.got) // 1000, how=one.how, site=one.returned_at)
 
 
 def _drained(queue: Any) -> list[tuple[Any, ...]]:
