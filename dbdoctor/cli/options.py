@@ -34,11 +34,13 @@ class FailOn(str, Enum):
     NEVER = "never"
 
 
-def complete_target(incomplete: str) -> list[str]:
-    """Profile names of the config, for the shell."""
+def complete_target(context: typer.Context, incomplete: str) -> list[str]:
+    """Profile names of the config that is named before, else of those found here, for the shell."""
     from dbdoctor.targets.select import profile_names
 
-    return [name for name in [*profile_names(), "demo"] if name.startswith(incomplete)]
+    given = context.params.get("config")
+    names = profile_names(Path(given).expanduser() if given else None, use_config=not context.params.get("no_config"))
+    return [name for name in [*names, "demo"] if name.startswith(incomplete)]
 
 
 def complete_words(incomplete: str, known: Iterable[str]) -> list[str]:
