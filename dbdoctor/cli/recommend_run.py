@@ -22,6 +22,8 @@ from dbdoctor.model.demand import Samples, Stated, Trace
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.target import Target
 from dbdoctor.sizing.case import Case, solve
+from dbdoctor.sizing.pooled import at_pooler
+from dbdoctor.sizing.relief import relief
 from dbdoctor.sizing.server_settings import server_settings
 
 if TYPE_CHECKING:
@@ -213,7 +215,10 @@ class RecommendRun:
         self, case: Case, target: Target | None, examination: Examination | None, notes: Sequence[str]
     ) -> Advice:
         found = solve(case, self._progress)
-        found = replace(found, server_settings=(*found.server_settings, *server_settings(case, found)))
+        if found.settings.get("poolclass"):
+            found = at_pooler(case, found)
+        more = (*found.server_settings, *relief(case, found.budget), *server_settings(case, found))
+        found = replace(found, server_settings=more)
         facts = examination.facts if examination else None
         what_ifs: tuple[WhatIf, ...] = ()
         if self._asked.what_if:

@@ -113,6 +113,11 @@ def _server_settings(found: Recommendation, style: Style) -> Iterator[str]:
         yield style.paint(f"      ALTER SYSTEM SET {one.setting} = '{one.value}';", "green")
     if changed:
         yield style.paint("      SELECT pg_reload_conf();", "green")
+    for one in found.server_settings:
+        if one.changes and one.setting == "max_connections":
+            yield style.paint(
+                f"      ALTER SYSTEM SET max_connections = {one.value};  -- and restart the server", "green"
+            )
 
 
 def _notes(advice: Advice, style: Style) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dbdoctor.model.sizing import Because, Bounds, Ceiling
+from dbdoctor.model.sizing import Bounds, Ceiling
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,6 @@ class Limited:
     binds: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
     incomplete: tuple[str, ...] = ()
-    server_settings: tuple[Because, ...] = ()
 
 
 def limit(wanted: int, bounds: Bounds, fleet: int = 1, allotted: int | None = None) -> Limited:
@@ -52,7 +51,6 @@ def limit(wanted: int, bounds: Bounds, fleet: int = 1, allotted: int | None = No
         binds,
         evidence,
         incomplete=tuple(_incomplete(size, wanted, bounds, fleet, narrowest)),
-        server_settings=tuple(_server_settings(max(wanted, bounds.floor), bounds, fleet)) if allotted is None else (),
     )
 
 
@@ -106,14 +104,3 @@ def _incomplete(size: int, wanted: int, bounds: Bounds, fleet: int, narrowest: C
         )
     if size < wanted and not narrowest.per_process:
         yield f"{wanted} connections in a process would meet the target, and only {size} can be had ({narrowest.name})"
-
-
-def _server_settings(need: int, bounds: Bounds, fleet: int) -> Iterator[Because]:
-    narrowest = bounds.narrowest
-    if narrowest is None or narrowest.name != "the server's slots" or need * fleet <= narrowest.connections:
-        return
-    more = need * fleet - narrowest.connections
-    reason = (
-        f"{more} more than now, so that {fleet} pools of {need} fit; an idle session takes about 2 MiB on the server"
-    )
-    yield Because("max_connections", f"+{more}", reason, {"more": more, "pools": fleet, "each": need})

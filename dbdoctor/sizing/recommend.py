@@ -74,7 +74,6 @@ def recommend(wish: Wish, progress: Callable[[str], None] = lambda _text: None) 
         cross_checks=choice.cross_checks,
         budget=wish.budget,
         saturated=choice.saturated,
-        server_settings=limited.server_settings,
         notes=tuple(_notes(wish, demand, choice, server)),
         incomplete=(*limited.incomplete, *(wish.budget.give_up if wish.budget else ())),
     )

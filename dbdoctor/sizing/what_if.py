@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import random
-from array import array
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from dbdoctor.model.advice import WhatIf
-from dbdoctor.model.demand import Course, Stated, Trace
+from dbdoctor.model.demand import Stated, Trace
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.sizing import Budget, Prediction, Recommendation, SizePoint
@@ -18,6 +16,7 @@ from dbdoctor.sizing import closed_forms as forms
 from dbdoctor.sizing.barging import WAKE_UP, PoolModel, wake_up_of
 from dbdoctor.sizing.case import Case, Progress, service_at, solve
 from dbdoctor.sizing.fleet import budget, declared
+from dbdoctor.sizing.merged import redealt
 from dbdoctor.sizing.replay import sweep
 from dbdoctor.sizing.split import Split, predict
 
@@ -76,20 +75,6 @@ def model_of(case: Case) -> PoolModel:
     ping = 0.0 if pinged else case.around.round_trip or 0.0
     wake_up = wake_up_of(case.demand.courses) if isinstance(case.demand, Trace) else WAKE_UP
     return PoolModel(1, timeout=timeout, connect=connect, ping=ping, wake_up=wake_up)
-
-
-def redealt(trace: Trace, ratio: float, seed: int = 0) -> Trace:
-    """The same checkouts dealt anew to `ratio` times as many processes, each to any with the same chance."""
-    processes = max(1, round(trace.processes * ratio))
-    draws = random.Random(seed)  # noqa: S311 - a deal, no secret
-    rows = sorted(row for course in trace.courses for row in zip(*course[1:], strict=True))
-    dealt = [Course(f"process {number + 1}", array("d"), array("d"), array("d")) for number in range(processes)]
-    for arrival, wait, use in rows:
-        course = dealt[draws.randrange(processes)]
-        course.arrivals.append(arrival)
-        course.waits.append(wait)
-        course.uses.append(use)
-    return replace(trace, courses=tuple(course for course in dealt if course.arrivals), processes=processes)
 
 
 def _changed(case: Case, changes: Mapping[str, Any]) -> tuple[Case, str | None]:

@@ -156,7 +156,6 @@ def test_a_limit_says_what_binds():
     assert tight.size == 8
     assert tight.binds.startswith("at most 8: the server's slots: 164 (200 - 3")
     assert "12 connections in a process would meet the target" in tight.incomplete[0]
-    assert tight.server_settings[0].evidence["more"] == 20 * 12 - 164
     threads = limit(30, bounds)
     assert (threads.size, threads.incomplete) == (10, ())
     assert limit(30, bounds, fleet=20, allotted=6).size == 6

@@ -13,7 +13,8 @@ from dbdoctor.model.demand import Course, Stated, Trace
 from dbdoctor.model.server import ServerFacts, Slots
 from dbdoctor.model.sizing import Service
 from dbdoctor.sizing.case import Case, solve
-from dbdoctor.sizing.what_if import answer, redealt
+from dbdoctor.sizing.merged import redealt
+from dbdoctor.sizing.what_if import answer
 
 
 def quiet(_text: str) -> None:
