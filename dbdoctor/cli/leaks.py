@@ -18,6 +18,13 @@ def _duration(name: str, text: str) -> typer.models.OptionInfo:
     return found
 
 
+def complete_group_by(incomplete: str) -> list[str]:
+    """What sessions can be grouped by, for the shell."""
+    from dbdoctor.model.leaks import GROUP_BY
+
+    return options.complete_words(incomplete, GROUP_BY)
+
+
 For = Annotated[
     str | None, _duration("--for", "How long to watch; 0 is a single look, which sees no growth. Default: 10s.")
 ]
@@ -31,6 +38,7 @@ GroupBy = Annotated[
         "--group-by",
         metavar="WORDS",
         help="Of application, user, database, client and process, with commas. Default: all.",
+        autocompletion=complete_group_by,
         show_default=False,
     ),
 ]
@@ -61,6 +69,15 @@ Terminate = Annotated[
     ),
 ]
 TerminateLeaks = Annotated[bool, typer.Option("--terminate-leaks", help="End every session that is a leak.")]
+Trace = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace",
+        metavar="DIR|FILE",
+        help="Where the recorder's files are. Default: where `dbdoctor run` writes them, of processes on this host.",
+        show_default=False,
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before sessions are ended.")]
 
 
@@ -77,6 +94,7 @@ def leaks(
     limit: Limit = None,
     record: Record = None,
     replay: Replay = None,
+    trace: Trace = None,
     terminate: Terminate = None,
     terminate_leaks: TerminateLeaks = False,
     yes: Yes = False,
@@ -111,6 +129,7 @@ def leaks(
         limit=limit,
         record=record,
         replay=replay,
+        trace=trace,
         terminate=terminate,
         terminate_leaks=terminate_leaks,
         yes=yes,

@@ -34,6 +34,7 @@ class LeaksOptions(NamedTuple):
     limit: int | None = None
     record: Path | None = None
     replay: Path | None = None
+    trace: Path | None = None
     terminate: tuple[str, ...] = ()
     terminate_leaks: bool = False
     yes: bool = False
@@ -71,6 +72,7 @@ def read_leaks_options(
     yes: bool,
     record: Path | None,
     replay: Path | None,
+    trace: Path | None = None,
     **rest: Any,
 ) -> LeaksOptions:
     """The options as they were typed, read. Raises UsageError."""
@@ -79,7 +81,7 @@ def read_leaks_options(
 
         check_options(terminate or (), leaks=terminate_leaks, yes=yes, watch=watch, replay=replay is not None)
     if replay:
-        given = {"a target": target, "`--watch`": watch, "`--record`": record, "`--for`": seconds}
+        given = {"a target": target, "`--watch`": watch, "`--record`": record, "`--for`": seconds, "`--trace`": trace}
         _check_replay({**given, "`--interval`": interval})
     length, pace = _read_times(seconds, interval, watch=watch, single=bool(terminate))
     return LeaksOptions(
@@ -93,6 +95,7 @@ def read_leaks_options(
         yes=yes,
         record=record,
         replay=replay,
+        trace=trace,
         **rest,
     )
 

@@ -13,6 +13,7 @@ from dbdoctor.cli.judge import of_application
 from dbdoctor.cli.leaks_answer import Answer, Judged, Manner
 from dbdoctor.cli.leaks_lookout import Lookout
 from dbdoctor.cli.leaks_options import LeaksOptions
+from dbdoctor.cli.leaks_traces import recordings_of
 from dbdoctor.errors import CannotLookError, ExitCode
 from dbdoctor.model.finding import Finding, Severity
 from dbdoctor.model.leaks import Event, LeaksReport
@@ -110,6 +111,7 @@ class LiveRun:
                 lambda: self._judged.facts,
                 lambda: source.own_connection,
                 single_look=self._asked.seconds == 0,
+                recordings=recordings_of(self._asked.trace),
             )
             stack.callback(client_side.close)
             return self._run(source, client_side)

@@ -51,6 +51,7 @@ class History:
         self.ended: EndedSessions | None = None
         self.missing: dict[Missing, None] = {}
         self.hidden = 0
+        self.holds = False
         self.series: dict[GroupKey, Series] = {}
         self.counts: dict[GroupKey, deque[tuple[float, int]]] = {}
         # So that thousands of sessions of one application share them; emptied with the pools that nobody is in.
@@ -118,6 +119,7 @@ class History:
                 if life.is_nameless and session.user is not None:
                     self._rename(life, snapshot)
         self._attach(snapshot)
+        self._hold(snapshot)
 
     def _begin(self, session: Session, snapshot: Snapshot) -> Life:
         process = snapshot.processes.get(session.id)
@@ -157,6 +159,15 @@ class History:
             elif number in gone:
                 self.lives[session.identity].client_gone = 0
         self._gone = snapshot.clients_gone
+
+    def _hold(self, snapshot: Snapshot) -> None:
+        """What recorders say holds for this sample only."""
+        holdings = snapshot.holdings
+        if not holdings and not self.holds:
+            return
+        self.holds = bool(holdings)
+        for session in snapshot.sessions:
+            self.lives[session.identity].holding = holdings.get(session.id)
 
     def _tell(self, life: Life, snapshot: Snapshot) -> None:
         number = life.session.id

@@ -30,6 +30,7 @@ class Asking:
         """The sessions to ask about, each once, and whether somebody waits for a lock."""
         waiting = self._ask_idle_in_transaction()
         self._ask_passed_over()
+        self._ask_held()
         self._ask_prepared()
         self._ask_blockers()
         return Wanted(tuple(dict.fromkeys(self._ids)), waiting or self._history.hidden > 0)
@@ -73,6 +74,14 @@ class Asking:
             living = self._passed_over_at_first()
         for session in living:
             self._ask(session)
+
+    def _ask_held(self) -> None:
+        """Who keeps a connection for long and does nothing may listen, or hold a lock: that is to be known first."""
+        holdings, at = self._snapshot.holdings, self._snapshot.at
+        for session in self._snapshot.sessions if holdings else ():
+            holding = holdings.get(session.id)
+            if holding is not None and session.state == IDLE and holding.is_held_too_long(at):
+                self._ask(session)
 
     def _passed_over_at_first(self) -> Iterable[Session]:
         snapshot = self._snapshot

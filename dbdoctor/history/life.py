@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dbdoctor.model.holding import Holding
 from dbdoctor.model.leaks import GroupKey
 from dbdoctor.model.session import (
     ABORTED,
@@ -22,7 +23,8 @@ class Life:
 
     `uses` counts the samples in which it had worked since the sample before. `longest_return` is the longest silence
     after which it worked again. `long_pauses` counts stretches idle in transaction that lasted the threshold and then
-    ended, over all its transactions; `returned_after` is the last of them.
+    ended, over all its transactions; `returned_after` is the last of them, and `paused_in` who had it then, if the
+    recorder said so. `holding` is what the recorder says of it now.
 
     Of the transaction open now: `moves` counts the samples in which a further statement had come, `longest_pause` is
     the longest silence before one; `idle_samples` and `working_samples` are how often it was seen so, and `silences`
@@ -37,6 +39,8 @@ class Life:
     client_gone = 0
     detail: Detail | None = None
     pooled_client: PooledClient | None = None
+    holding: Holding | None = None
+    paused_in: Holding | None = None
     hidden_since: float | None = None
     aborted_since: float | None = None
     transaction_at: float | None = None
@@ -96,6 +100,7 @@ class Life:
         if silent >= threshold and (self.spared is None or self.is_pooled) and not (self.fetches or self.leads):
             self.long_pauses += 1
             self.returned_after = silent
+            self.paused_in = self.holding
         if session.transaction_at == before.transaction_at:
             self.moves += 1
             self.longest_pause = max(self.longest_pause, silent)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from dbdoctor.model.duration import format_duration
 from dbdoctor.model.finding import Finding, Skipped
+from dbdoctor.model.holding import Frame, chosen_frame
 from dbdoctor.model.server import ServerFacts, Slots
 from dbdoctor.model.session import ClientProcess, Detail, Identity, PooledClient, Session
 from dbdoctor.model.snapshot import Gap
@@ -69,10 +71,76 @@ class Forecast(NamedTuple):
     by: tuple[str, ...]
 
 
+class HeldAt(NamedTuple):
+    """Sessions that one line of code took, as the recorder saw it; `taken_at` are its frames, innermost first.
+
+    `longest` is for how long (seconds) the oldest of these checkouts lasts; None when they are over: `rests` says that
+    the sessions are back in their pool and this line was the last to have them. Neither: it had them when they paused.
+    `beside`: they are of none of the pools that the recorder sees in their process.
+    """
+
+    taken_at: tuple[Frame, ...]
+    sessions: tuple[Identity, ...]
+    processes: tuple[int, ...]
+    longest: float | None = None
+    rests: bool = False
+    beside: bool = False
+
+    @property
+    def place(self) -> str:
+        """`shop/orders.py:12 take_order`: the line to go to."""
+        frame = chosen_frame(self.taken_at)
+        return frame.shown if frame is not None else "a line that the recorder could not keep apart from others"
+
+    @property
+    def shown(self) -> str:
+        """`taken at shop/orders.py:12 take_order: 3 sessions, held for up to 92 s`."""
+        number = f"{len(self.sessions)} session{'s' if len(self.sessions) != 1 else ''}"
+        if self.beside:
+            return f"opened beside the pools that the recorder sees in process {self.processes[0]}: {number}"
+        if self.longest is not None:
+            upto = "up to " if len(self.sessions) > 1 else ""
+            return f"taken at {self.place}: {number}, held for {upto}{format_duration(self.longest)}"
+        return f"{'last taken' if self.rests else 'taken'} at {self.place}: {number}{', given back since' if self.rests else ''}"
+
+    def as_object(self) -> dict[str, Any]:
+        """For JSON: the whole path, every frame, the sessions' ids."""
+        frame = chosen_frame(self.taken_at)
+        return {
+            "file": frame.file if frame else None,
+            "line": frame.line if frame else None,
+            "function": frame.function if frame else None,
+            "frames": [list(frame) for frame in self.taken_at],
+            "sessions": [identity[0] for identity in self.sessions],
+            "processes": list(self.processes),
+            "checked_out": self.longest is not None,
+            "longest_held_seconds": round(self.longest, 3) if self.longest is not None else None,
+            "beside_the_pools": self.beside,
+            "place": self.place if self.taken_at else None,
+            "shown": self.shown,
+        }
+
+
+class RecorderSays(NamedTuple):
+    """Of a group's sessions: how many a recorder knows, has out, and has out for longer than `leak_after` (seconds).
+
+    `leaking` are those that are held and a leak by their own verdict, `beside` those that are of no recorded pool.
+    """
+
+    known: int
+    sessions: int
+    out: int
+    held_too_long: int
+    leaking: int
+    leak_after: float
+    beside: int = 0
+
+
 class SessionReport(NamedTuple):
     """One session, for `--sessions` and for the rows of evidence. Durations are seconds at the last sample.
 
-    `verdict` is its own; `reason` a short phrase ("idle in transaction for 92 s", "listens").
+    `verdict` is its own; `reason` a short phrase ("idle in transaction for 92 s", "listens"). `held` is where it was
+    taken, if a recorder knows it.
     """
 
     session: Session
@@ -84,6 +152,7 @@ class SessionReport(NamedTuple):
     detail: Detail | None = None
     process: ClientProcess | None = None
     pooled_client: PooledClient | None = None
+    held: HeldAt | None = None
 
 
 class GroupReport(NamedTuple):
@@ -91,7 +160,9 @@ class GroupReport(NamedTuple):
 
     `reasons` are short phrases, the worst first ("3 idle in transaction for up to 92 s"). `opened` and `closed` count
     sessions that began and ended while we watched. `longest_idle` and `oldest_transaction` are seconds.
-    `spared` says why it is not judged ("psql: a person at work", "listens", "replication").
+    `spared` says why it is not judged ("psql: a person at work", "listens", "replication"). `held` are the lines of code
+    that took what is not well, `recorder` what recorders say of the sessions as a whole, and `settled` why a suspicion is
+    none by their word.
     """
 
     key: GroupKey
@@ -111,6 +182,9 @@ class GroupReport(NamedTuple):
     oldest_transaction: float | None = None
     process: ClientProcess | None = None
     spared: str | None = None
+    held: tuple[HeldAt, ...] = ()
+    recorder: RecorderSays | None = None
+    settled: str | None = None
 
     @property
     def shown(self) -> str:
@@ -156,7 +230,7 @@ class Event(NamedTuple):
     """Something that happened while watching: for the line-per-event output, the screen's log and the JSON lines.
 
     `kind` is `found`, `gone`, `returned`, `lost`, `reconnected`, `slow`, `forecast` or `note`. `at` is the server's
-    clock, or ours while the server is not there.
+    clock, or ours while the server is not there. `taken_at` are the lines of code behind it, ready to be shown.
     """
 
     at: float
@@ -165,6 +239,7 @@ class Event(NamedTuple):
     code: str | None = None
     group: GroupKey | None = None
     session: Identity | None = None
+    taken_at: tuple[str, ...] = ()
 
 
 class WatchOptions(NamedTuple):

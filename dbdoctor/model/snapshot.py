@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from dbdoctor.model.holding import Holding
 from dbdoctor.model.server import Missing, Slots
 from dbdoctor.model.session import ClientProcess, Detail, PooledClient, Session, Waiter
 
@@ -46,7 +47,8 @@ class Snapshot(NamedTuple):
     """All sessions at `at` (server's clock, Unix seconds), our own left out; `took` seconds to read.
 
     `details` by session id, for those that were asked for. `prepared`, `replication_slots` and `ended` are asked for
-    less often; None is "not asked this time", an empty tuple "none". `processes` by session id, where known.
+    less often; None is "not asked this time", an empty tuple "none". `processes` by session id, where known, and so
+    `holdings`: what the recorders in the applications say.
     """
 
     at: float
@@ -60,6 +62,7 @@ class Snapshot(NamedTuple):
     processes: Mapping[int, ClientProcess] = _NONE
     clients_gone: frozenset[int] = frozenset()
     pooled_clients: Mapping[int, PooledClient] = _NONE
+    holdings: Mapping[int, Holding] = _NONE
     missing: tuple[Missing, ...] = ()
     took: float = 0.0
 

@@ -67,6 +67,7 @@ def event_json(event: Event) -> str:
             "code": event.code,
             "group": _key(event.group) if event.group else None,
             "session": _identity(event.session) if event.session else None,
+            "taken_at": cleaned(list(event.taken_at)),
         }
     )
 
@@ -132,6 +133,23 @@ def _group(group: GroupReport) -> dict[str, Any]:
         "longest_idle_seconds": number(group.longest_idle, 3),
         "oldest_transaction_seconds": number(group.oldest_transaction, 3),
         "spared": text_or_none(group.spared, _STATEMENT),
+        "held": cleaned([place.as_object() for place in group.held[:_MOST_REASONS]]),
+        "recorder": _recorder(group),
+    }
+
+
+def _recorder(group: GroupReport) -> dict[str, Any] | None:
+    """What the recorders in the applications say of a group as a whole; None where there is none."""
+    says = group.recorder
+    if says is None:
+        return None
+    return {
+        "known": says.known,
+        "checked_out": says.out,
+        "held_too_long": says.held_too_long,
+        "leak_after_seconds": number(says.leak_after, 3),
+        "beside_the_pools": says.beside,
+        "settled": text_or_none(group.settled, _STATEMENT),
     }
 
 
@@ -187,6 +205,7 @@ def _session(report: SessionReport, *, queries: bool) -> dict[str, Any]:
         "locked": text_or_none(detail.locked, _NAME) if detail else None,
         "verdict": report.verdict.value,
         "reason": text_or_none(report.reason, _STATEMENT),
+        "held": cleaned(report.held.as_object()) if report.held else None,
     }
     if queries:
         statement = redact(detail.statement) if detail and detail.statement else None

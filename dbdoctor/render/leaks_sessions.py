@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from dbdoctor.model.duration import format_duration
 from dbdoctor.model.leaks import SessionReport, Verdict
 from dbdoctor.model.secret import redact
 from dbdoctor.model.session import ABORTED, IDLE_IN_TRANSACTION
@@ -72,6 +73,8 @@ def _beneath(report: SessionReport, style: Style, indent: str, *, queries: bool)
     words = [clean(report.reason, 300)] if report.reason else []
     if process:
         words.append(f"process {process.pid}{': ' + clean(redact(process.command), 120) if process.command else ''}")
+    if report.held:
+        words.append(clean(_place(report), 300))
     if pooled:
         name = f" ({clean(pooled.application, 60)})" if pooled.application else ""
         words.append(f"behind the pooler {clean(pooled.address or 'unknown', 60)}:{pooled.port or '?'}{name}")
@@ -80,6 +83,16 @@ def _beneath(report: SessionReport, style: Style, indent: str, *, queries: bool)
     if queries and detail and detail.statement:
         text = plain(redact(clean(detail.statement, _STATEMENT)), unicode=style.unicode)
         yield indent + shorten(text, style.width - width(indent), unicode=style.unicode)
+
+
+def _place(report: SessionReport) -> str:
+    """`taken 92 s ago at shop/orders.py:12 take_order`, or who had it last."""
+    held = report.held
+    assert held is not None
+    if held.beside:
+        return "opened beside the pools that the recorder sees"
+    when = f"{format_duration(held.longest)} ago " if held.longest is not None else ""
+    return f"{'last ' if held.rests else ''}taken {when}at {held.place}"
 
 
 def _more(sessions: Sequence[SessionReport]) -> str:

@@ -30,6 +30,7 @@ from dbdoctor.render.style import Style
 _INDENT = " " * 9
 _MOST_REASONS = 5
 _MOST_GAPS = 5
+_MOST_PLACES = 3
 _HISTORY = 24
 
 
@@ -115,10 +116,16 @@ def _beneath(group: GroupReport, table: GroupTable, style: Style) -> Iterator[st
     """Why a group is what it is, how it grew, and the process behind it."""
     if group.spared:
         yield f"not judged ({clean(group.spared)})"
+    if group.settled:
+        yield clean(group.settled, 500)
     if group.verdict is Verdict.OK:
         return
     for reason in group.reasons[:_MOST_REASONS]:
         yield clean(reason, 500)
+    for place in group.held[:_MOST_PLACES]:
+        yield clean(place.shown, 500)
+    if len(group.held) > _MOST_PLACES:
+        yield f"and {len(group.held) - _MOST_PLACES} more places in the code (--json has all)"
     if len(group.reasons) > _MOST_REASONS:
         yield f"and {len(group.reasons) - _MOST_REASONS} more (--json has all)"
     moves = _moves(group, with_history=not table.table.has("history"), style=style)

@@ -198,15 +198,20 @@ def _findings(findings: Sequence[Finding | Skipped], room: Room) -> list[Line]:
 
 def _finding(finding: Finding | Skipped, room: Room, title: int, todo: int) -> list[Line]:
     """What, in at most `title` lines, and what to do, in at most `todo`."""
+    places: list[str] = []
     if isinstance(finding, Skipped):
         head, colour, text = f"skipped[{finding.rule}]:", None, finding.reason
         advice = f"  help: {finding.help}" if finding.help else ""
     else:
         head, text = f"{_WORD[finding.severity]}[{finding.code}]:", finding.title
         colour, advice = SEVERITY_COLOUR[finding.severity.value], f"  fix: {finding.fix}"
+        taken = finding.evidence.get("taken_at", ())
+        places = [str(place["shown"]) for place in taken if (place["place"] or "-") not in finding.title]
     first, *others = _wrapped(f"{head} {text}", room, title, "  ")
     lines = [[Span(first[: len(head)], colour, bold=True), Span(first[len(head) :])]]
     lines += [[Span(other)] for other in others]
+    # Where to look comes before what to do there; on a narrow screen its end, how many and how long, may be cut.
+    lines += [_text(f"  {place}", room, bold=True) for place in places[:todo]]
     return [*lines, *([Span(line)] for line in _wrapped(advice, room, todo, " " * 7))] if advice else lines
 
 

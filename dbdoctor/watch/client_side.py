@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbdoctor.model.server import Missing, Pooler, ServerFacts
@@ -10,6 +11,7 @@ from dbdoctor.model.snapshot import Snapshot
 from dbdoctor.model.target import Target
 
 if TYPE_CHECKING:
+    from dbdoctor.traces.holdings import Holdings
     from dbdoctor.watch.own_connection import OwnConnection
     from dbdoctor.watch.pgbouncer import PgBouncerConsole
     from dbdoctor.watch.processes import LocalProcesses
@@ -22,6 +24,7 @@ class ClientSide:
     """Adds the client's side to snapshots of `target`; never fails. `facts` and `own` are of the present connection.
 
     With `single_look` there will be one snapshot only, and of very many sessions the processes are not looked for.
+    `recordings` gives the files of the recorders that are at work; None asks none.
     """
 
     def __init__(
@@ -31,6 +34,7 @@ class ClientSide:
         own: Callable[[], OwnConnection | None],
         *,
         single_look: bool = False,
+        recordings: Callable[[], Iterable[Path]] | None = None,
     ) -> None:
         self._target = target
         self._facts = facts
@@ -38,9 +42,23 @@ class ClientSide:
         self._single_look = single_look
         self._processes: LocalProcesses | None = None
         self._console: PgBouncerConsole | None = None
+        self._recordings = recordings
+        self._holdings: Holdings | None = None
 
     def enrich(self, snapshot: Snapshot, *, thorough: bool = False) -> Snapshot:
-        """The same snapshot, with processes, and with the clients behind PgBouncer if that stands between."""
+        """The same snapshot, with processes, the clients behind PgBouncer if that stands between, and who holds what."""
+        return self._held(self._enrich(snapshot, thorough=thorough), thorough=thorough)
+
+    def _held(self, snapshot: Snapshot, *, thorough: bool) -> Snapshot:
+        if self._recordings is None:
+            return snapshot
+        if self._holdings is None:
+            from dbdoctor.traces.holdings import Holdings
+
+            self._holdings = Holdings(self._recordings, (point.port for point in self._target.endpoints if point.port))
+        return self._holdings.enrich(snapshot, thorough=thorough or self._single_look)
+
+    def _enrich(self, snapshot: Snapshot, *, thorough: bool) -> Snapshot:
         facts = self._facts()
         if facts is not None and facts.pooler is not None:
             return self._behind(facts.pooler, snapshot)
@@ -69,6 +87,8 @@ class ClientSide:
         return self._console.enrich(snapshot) if self._console is not None else snapshot
 
     def close(self) -> None:
-        """Leave the console; never raises."""
+        """Leave the console and all files; never raises."""
+        if self._holdings is not None:
+            self._holdings.close()
         if self._console is not None:
             self._console.close()

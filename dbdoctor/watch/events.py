@@ -14,6 +14,8 @@ from dbdoctor.model.server import Slots
 _FORECAST_BANDS = (60.0, 300.0, 900.0, 3600.0, 6 * 3600.0, 86400.0)
 # Shares of the slots whose crossing is told; of the thresholds of the target the findings tell.
 _SLOT_BANDS = (0.8, 0.9, 1.0)
+# Lines of code told with a finding.
+_MOST_LINES = 10
 
 _FindingKey = tuple[str, tuple[tuple[str, Any], ...]]
 
@@ -38,7 +40,11 @@ def _findings(before: LeaksReport | None, after: LeaksReport) -> Iterator[Event]
         known = old.get(key)
         if known is None or finding.severity.rank > known.severity.rank:
             worse = f"now an {finding.severity.value}: " if known else ""
-            yield Event(at, "found", worse + finding.title, finding.code, _group(finding.group), _session(finding))
+            places = finding.evidence.get("taken_at", ())[:_MOST_LINES]
+            lines = tuple(place["shown"] for place in places)
+            untold = [place["shown"] for place in places[:1] if (place["place"] or "-") not in finding.title]
+            text = worse + "; ".join([finding.title, *untold])
+            yield Event(at, "found", text, finding.code, _group(finding.group), _session(finding), lines)
     for key, finding in old.items():
         if key not in new:
             yield Event(at, "gone", f"no more: {finding.title}", finding.code, _group(finding.group), _session(finding))

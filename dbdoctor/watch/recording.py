@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from dbdoctor.model.holding import Frame, Holding
 from dbdoctor.model.server import Missing, Slots
 from dbdoctor.model.session import ClientProcess, Detail, PooledClient, Session, Waiter
 from dbdoctor.model.snapshot import EndedSessions, Gap, PreparedTransaction, ReplicationSlot, Snapshot
@@ -25,6 +26,7 @@ COLUMNS: Mapping[str, Any] = {
     "detail": Detail,
     "process": ClientProcess,
     "pooled_client": PooledClient,
+    "holding": Holding,
 }
 _WHOLE_EVERY = 30
 # First words that tell what kind of statement it is, and nothing of what is in the database.
@@ -90,6 +92,7 @@ class Encoder:
             "details": _changed(now.details, base.details if base else None),
             "processes": _changed(now.processes, base.processes if base else None),
             "pooled_clients": _changed(now.pooled_clients, base.pooled_clients if base else None),
+            "holdings": _changed(now.holdings, base.holdings if base else None),
             "waiters": now.waiters,
             "prepared": now.prepared,
             "replication_slots": now.replication_slots,
@@ -143,7 +146,10 @@ class Decoder:
     """Lines into snapshots; for one header's lines, in their order."""
 
     def __init__(self, columns: Mapping[str, Sequence[str]] | None = None) -> None:
-        self._rows = {name: _Rows(kind, (columns or {}).get(name)) for name, kind in COLUMNS.items()}
+        self._rows = {
+            name: (_HoldingRows if kind is Holding else _Rows)(kind, (columns or {}).get(name))
+            for name, kind in COLUMNS.items()
+        }
         self._base: Snapshot | None = None
         self._whole: object = None
 
@@ -170,6 +176,7 @@ class Decoder:
             pooled_clients=self._mapping(
                 "pooled_client", line.get("pooled_clients"), base.pooled_clients if base else None
             ),
+            holdings=self._mapping("holding", line.get("holdings"), base.holdings if base else None),
             waiters=tuple(Waiter(w[0], w[1], tuple(w[2])) for w in line.get("waiters", [])),
             prepared=_optional(PreparedTransaction._make, line.get("prepared")),
             replication_slots=_optional(ReplicationSlot._make, line.get("replication_slots")),
@@ -232,11 +239,20 @@ class _Rows:
         """What the annotations allow, as far as JSON has it; a set of types once seen to be good is not looked at again."""
         for name, type_ in zip(self._kind._fields, types, strict=True):
             annotation = str(self._kind.__annotations__[name])
-            allowed = {"float": ("float", "int")}
+            allowed = {"float": ("float", "int"), "tuple[Frame, ...]": ("tuple",)}
             words = [part.strip() for part in annotation.replace("ForwardRef", "").strip("('\")").split("|")]
             names = {w for word in words for w in allowed.get(word, (word,))}
             if (type_.__name__ if type_ is not type(None) else "None") not in names:
                 raise ValueError(f"{name} is no {annotation}")
+
+
+class _HoldingRows(_Rows):
+    """The same, with lines of code in one of the cells."""
+
+    def make(self, row: Sequence[Any]) -> Any:
+        place = self._names.index("taken_at")
+        frames = tuple(Frame(str(file), int(line), str(function)) for file, line, function in row[place])
+        return super().make([*row[:place], frames, *row[place + 1 :]])
 
 
 def facts_object(facts: Any) -> dict[str, Any]:

@@ -80,7 +80,8 @@ class RunningProgram:
 class Fleet:
     """Programs that run at the same time; a context manager. `dsn` is of `place.furnish`.
 
-    `pooler_dsn` and `pooler_pid` are of the PgBouncer that one of them uses; `psql` is the program, if there is one.
+    `pooler_dsn` and `pooler_pid` are of the PgBouncer that one of them uses; `psql` is the program, if there is one; `more`
+    is what the programs are told besides (`program_environment`).
     """
 
     def __init__(
@@ -92,12 +93,13 @@ class Fleet:
         pooler_dsn: str | None = None,
         pooler_pid: int | None = None,
         psql: Path | None = None,
+        **more: object,
     ) -> None:
         self.names = list(names)
         self.running: dict[str, RunningProgram] = {}
         self._pooler_pid = pooler_pid
         self._environment = program_environment(
-            dsn, awaits_go=1, nameless=int(nameless), pooler_dsn=pooler_dsn, psql=psql
+            dsn, awaits_go=1, nameless=int(nameless), pooler_dsn=pooler_dsn, psql=psql, **more
         )
 
     def __enter__(self) -> Self:

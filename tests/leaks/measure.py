@@ -117,7 +117,7 @@ def measure(
             nameless=nameless,
             pooler_dsn=pooler.dsn(user=ROLE, dbname=DATABASE),
             pooler_pid=pooler.pid,
-            psql=_psql(),
+            psql=psql_program(),
         )
         with fleet:
             fleet.go()
@@ -136,7 +136,7 @@ def _recording(place: Path, nameless: bool) -> Path:
     return path
 
 
-def _psql() -> Path | None:
+def psql_program() -> Path | None:
     """The one of the embedded server, or the machine's."""
     from tests.servers.binaries import program
 

@@ -10,6 +10,7 @@ from dbdoctor.model.duration import format_duration
 from dbdoctor.model.finding import Finding, Severity
 from dbdoctor.model.leaks import GroupKey, Trend, Verdict
 from dbdoctor.rules._common import count
+from dbdoctor.rules.sessions._recorded import at_rest_together
 from dbdoctor.rules.sessions._watched import Group, Judged, Watched
 from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, longest_first, row, sessions_of
 
@@ -45,8 +46,12 @@ def groups_passed_over(watched: Watched) -> Iterator[Passed]:
         if not judged:
             continue
         lives = longest_first((life for pool, _ in judged for life in pool.passed_over), watched.now)
+        swept = sum(pool.swept for pool, _ in judged)
+        # A pool would have given them out, and they are in such a pool: what was opened meanwhile has another reason.
+        if not swept and at_rest_together(lives):
+            continue
         worst = max((verdict for _, verdict in judged), key=lambda verdict: verdict.rank)
-        yield Passed(group, lives, worst, _were_returned(lives), sum(pool.swept for pool, _ in judged))
+        yield Passed(group, lives, worst, _were_returned(lives), swept)
 
 
 def _verdict(pool: PoolHistory, watched: Watched) -> Verdict | None:
@@ -102,6 +107,10 @@ def _one_after_another(pool: PoolHistory) -> int:
 
 
 def _were_returned(lives: list[Life]) -> bool:
+    """By the recorder's word, where it knows them; else by the pool's own reset, which is then their last statement."""
+    known = [life.holding for life in lives if life.holding is not None]
+    if known:
+        return 2 * sum(holding.rests for holding in known) > len(known)
     statements = [life.explained.statement for life in lives if life.explained is not None and life.explained.statement]
     resets = sum(1 for text in statements if text.lstrip().upper().startswith(_RESETS))
     return bool(statements) and resets * 2 > len(statements)

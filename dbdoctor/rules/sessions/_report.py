@@ -8,9 +8,17 @@ from collections.abc import Iterator
 from dbdoctor.history import Life
 from dbdoctor.model.duration import format_duration
 from dbdoctor.model.finding import Finding, Skipped
-from dbdoctor.model.leaks import GroupKey, GroupReport, LeaksReport, SessionReport, Verdict
+from dbdoctor.model.leaks import GroupKey, GroupReport, HeldAt, LeaksReport, SessionReport, Verdict
 from dbdoctor.model.session import Identity
 from dbdoctor.rules.sessions._forecast import forecast, forecast_finding
+from dbdoctor.rules.sessions._recorded import (
+    held_at,
+    partly_known,
+    settled,
+    what_recorder_says,
+    why_settled,
+    with_lines,
+)
 from dbdoctor.rules.sessions._watched import Group, Judged, Watched
 
 _COUNTS_SHOWN = 60
@@ -18,6 +26,7 @@ _COUNTS_SHOWN = 60
 
 def make_report(watched: Watched, judged: list[Judged], skipped: list[Skipped], *, with_sessions: bool) -> LeaksReport:
     """The whole answer."""
+    judged = [with_lines(one, watched) for one in judged]
     of_group: dict[GroupKey, list[Judged]] = {}
     for one in judged:
         if one.group is not None:
@@ -72,6 +81,9 @@ def _group_report(group: Group, judged: list[Judged], watched: Watched) -> Group
     unsure = sum(1 for life in group.idle if life.session.unsure)
     if verdict is None:
         verdict = Verdict.UNKNOWN if group.hidden or unsure else Verdict.OK
+    says = what_recorder_says(group, judged, watched)
+    doubted = verdict
+    verdict = settled(verdict, judged, says)
     spared = {life.spared for life in group.lives}
     series = history.series.get(group.key)
     ages = [age for life in group.in_transaction if (age := life.transaction_age(now)) is not None]
@@ -80,6 +92,7 @@ def _group_report(group: Group, judged: list[Judged], watched: Watched) -> Group
     unseen = (
         f"{len(group.hidden)} hidden from this role" if group.hidden else "",
         f"{unsure} with an open transaction, in which nothing can be seen here" if unsure else "",
+        partly_known(says) if says is not None and says.known < says.sessions and verdict is not Verdict.OK else "",
     )
     return GroupReport(
         key=group.key,
@@ -99,7 +112,25 @@ def _group_report(group: Group, judged: list[Judged], watched: Watched) -> Group
         oldest_transaction=max(ages, default=None),
         process=processes.pop() if len(processes) == 1 else None,
         spared=spared.pop() if len(spared) == 1 and verdict is Verdict.OK else None,
+        held=_held(ranked),
+        recorder=says,
+        settled=why_settled(says) if says is not None and doubted is not verdict else None,
     )
+
+
+def _held(ranked: list[Judged]) -> tuple[HeldAt, ...]:
+    """The lines of code behind all that is not well in a group, each once."""
+    found: dict[tuple[object, ...], HeldAt] = {}
+    for one in ranked:
+        for place in one.held:
+            key = (place.taken_at, place.rests, place.beside, place.longest is None)
+            known = found.setdefault(key, place)
+            found[key] = known._replace(
+                sessions=tuple(dict.fromkeys((*known.sessions, *place.sessions))),
+                processes=tuple(sorted({*known.processes, *place.processes})),
+                longest=max(known.longest, place.longest) if known.longest and place.longest else known.longest,
+            )
+    return tuple(found.values())
 
 
 def _session_reports(watched: Watched, judged: list[Judged]) -> list[SessionReport]:
@@ -131,4 +162,5 @@ def _session_report(life: Life, verdicts: dict[Identity, tuple[Verdict, str]], n
         detail=life.explained,
         process=life.process,
         pooled_client=life.pooled_client,
+        held=next(iter(held_at([life], now)), None),
     )

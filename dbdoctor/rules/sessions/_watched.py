@@ -9,7 +9,7 @@ from dbdoctor.databases.remedies import remedy
 from dbdoctor.history import History, Life, PoolHistory
 from dbdoctor.history.pool import trend
 from dbdoctor.model.finding import Finding
-from dbdoctor.model.leaks import GroupKey, Trend, Verdict
+from dbdoctor.model.leaks import GroupKey, HeldAt, Trend, Verdict
 from dbdoctor.model.server import ServerFacts
 from dbdoctor.model.session import ACTIVE, IDLE, Identity
 from dbdoctor.model.target import Target
@@ -21,7 +21,8 @@ _GRANTS = ("GRANT ", "ALTER SERVER ROLE ", "ALTER ROLE ")
 class Judged(NamedTuple):
     """A rule's answer: the finding, what it makes of the group, of which sessions, and why in a short phrase.
 
-    `group` is None for what concerns the server as a whole; `verdict` None leaves the group as it is.
+    `group` is None for what concerns the server as a whole; `verdict` None leaves the group as it is. `paused` are
+    sessions that are not wrong now, but were while we watched. `held` is where the sessions were taken, if that is known.
     """
 
     finding: Finding
@@ -29,6 +30,8 @@ class Judged(NamedTuple):
     verdict: Verdict | None = None
     sessions: tuple[Identity, ...] = ()
     reason: str = ""
+    paused: tuple[Identity, ...] = ()
+    held: tuple[HeldAt, ...] = ()
 
 
 class Group:

@@ -104,4 +104,5 @@ def _found(group: Group, lasting: list[Life], long_pauses: int, watched: Watched
         sessions=sessions_of(lasting),
     )
     verdict = Verdict.LEAK if certain else Verdict.SUSPECT
-    return Judged(finding, group.key, verdict, tuple(life.session.identity for life in lasting), what)
+    paused = tuple(life.session.identity for life in group.lives if life.paused_in is not None)
+    return Judged(finding, group.key, verdict, tuple(life.session.identity for life in lasting), what, paused)

@@ -12,12 +12,14 @@ from tests.leaks.programs import (
     processes,
     special,
     transactions,
+    unseen,
 )
 from tests.leaks.programs.program import PARTS, PROGRAMS
 
-__all__ = ["FIRST", "PARTS", "PROGRAMS", "SECOND"]
+__all__ = ["FIRST", "PARTS", "PROGRAMS", "SECOND", "UNSEEN"]
 
-MODULES = (kept, connections, transactions, pools, courses, processes, special, more_leaking, more_healthy)
+MODULES = (kept, connections, transactions, pools, courses, processes, special, more_leaking, more_healthy, unseen)
 
-FIRST = tuple(name for name, program in PROGRAMS.items() if not program.more)
+FIRST = tuple(name for name, program in PROGRAMS.items() if not program.more and not program.unseen)
 SECOND = tuple(name for name, program in PROGRAMS.items() if program.more)
+UNSEEN = tuple(name for name, program in PROGRAMS.items() if program.unseen)

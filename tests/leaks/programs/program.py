@@ -23,7 +23,8 @@ class Program:
 
     `prepares` is the name of the two-phase transaction that is all that is left of it on the server. `more` are the
     programs of the second set: the same kinds of life, lived otherwise. `alone` says that it logs in by a role of its
-    own, as an application does whose pool somebody declared.
+    own, as an application does whose pool somebody declared. `unseen` says that the server cannot tell it from a healthy
+    one, which only the recorder in it can.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Program:
     prepares: str | None = None
     more: bool = False
     alone: bool = False
+    unseen: bool = False
 
     @property
     def label(self) -> str:
@@ -51,11 +53,13 @@ def _name_of(run: Run) -> str:
     return run.__name__.replace("_", "-")
 
 
-def leak(why: str, *, prepares: str | None = None, more: bool = False, alone: bool = False) -> Callable[[Run], Run]:
+def leak(
+    why: str, *, prepares: str | None = None, more: bool = False, alone: bool = False, unseen: bool = False
+) -> Callable[[Run], Run]:
     """Registers a program that leaks, and why that is a leak."""
 
     def register(run: Run) -> Run:
-        PROGRAMS[_name_of(run)] = Program(_name_of(run), run, True, why, None, prepares, more, alone)
+        PROGRAMS[_name_of(run)] = Program(_name_of(run), run, True, why, None, prepares, more, alone, unseen)
         return run
 
     return register

@@ -1,0 +1,30 @@
+"""`leaks --trace`: the files of the recorders that are at work on this host, or in what the user names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dbdoctor.errors import UsageError
+
+
+def recordings_of(place: Path | None) -> Callable[[], list[Path]]:
+    """What gives the files of the processes that are alive: in a run's directory, of one file, or where runs usually are.
+
+    Raises UsageError when there is no such place.
+    """
+    if place is not None and not place.exists():
+        raise UsageError(
+            "`--trace` names nothing that is there",
+            help="give the directory that `dbdoctor run` names at its end, or a file in it",
+        )
+    if place is not None and not place.is_dir():
+        only = place.resolve()
+        return lambda: [path for path in _live(only.parent) if path.resolve() == only]
+    return lambda: _live(place)
+
+
+def _live(place: Path | None) -> list[Path]:
+    from dbdoctor.traces.find import live_recordings
+
+    return [found.path for found in live_recordings(place)]
