@@ -124,8 +124,12 @@ def _around(
 
 def _arguments(target: Target | None) -> dict[str, Any]:
     """What the application says of deadlines and keepalives; nothing that could be secret."""
-    if target is None or target.product is not Product.POSTGRESQL:
+    if target is None:
         return {}
+    if target.product is not Product.POSTGRESQL:
+        known = {name.lower(): name for name in ("timeout", "KeepAlive", "KeepAliveInterval")}
+        found = {known[name.lower()]: value for name, value in target.parameters.items() if name.lower() in known}
+        return {name: int(value) if value.isdigit() else value for name, value in found.items()}
     told = {name: target.parameters[name] for name in _ARGUMENTS if name in target.parameters}
     return {name: int(value) if value.isdigit() else value for name, value in told.items()}
 

@@ -66,7 +66,7 @@ def from_trace(
     if state is not None and state.saturated:
         answer = saturated_choice.choose(trace.courses, state)
         return Choice(answer.size, answer.range, answer.reason, answer.evidence, saturated=answer.reason)
-    sweeper, closed = _sweeper(trace.courses, handoff, extra_use, progress)
+    sweeper, closed = sweeper_of(trace.courses, handoff, extra_use, progress)
     most = max(1, demand.most_at_once or 1)
     size = _smallest(sweeper, most, target)
     swept = sweeper(_around(size, most))
@@ -159,9 +159,14 @@ def cross_checks(demand: Demand, target: WaitTarget, size: int) -> tuple[CrossCh
     )
 
 
-def _sweeper(
-    courses: Sequence[Course], handoff: float, extra_use: float, progress: Callable[[str], None]
+def sweeper_of(
+    courses: Sequence[Course],
+    handoff: float,
+    extra_use: float,
+    progress: Callable[[str], None] = lambda _text: None,
 ) -> tuple[Sweeper, bool]:
+    """What replays these courses through sizes, and whether as a fixed number of callers who come back once served."""
+
     def told(size: int) -> None:
         progress(f"replayed through pools of {size}")
 

@@ -74,7 +74,7 @@ def recommend(wish: Wish, progress: Callable[[str], None] = lambda _text: None) 
         cross_checks=choice.cross_checks,
         budget=wish.budget,
         saturated=choice.saturated,
-        notes=tuple(_notes(wish, demand, choice, server)),
+        notes=tuple(_notes(wish, demand, choice, (*server, setting.reset_note(now), setting.manager_note(now)))),
         incomplete=(*limited.incomplete, *(wish.budget.give_up if wish.budget else ())),
     )
 

@@ -20,6 +20,7 @@ _DEFAULT_TIMEOUT = 30.0  # SQLAlchemy's
 _ROUND_TRIP = 0.0005  # seconds, assumed where none was measured: the same data centre
 _PING_IS_DEAR = 0.2  # of the mean use time
 _RETRY = 3
+_ODBC_KEEPALIVE = 30  # seconds, of Microsoft's driver by default; FreeTDS has 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,9 @@ def connect_args(now: Situation) -> Because | None:
     reason = "a login, and a network that falls silent, end in an error and not in a hang"
     if now.idle_timeout is not None and now.around.keepalive_resets_it is not False and "keepalives_idle" in values:
         reason += f"; keepalives at half the idle timeout of {format_duration(now.idle_timeout)} or sooner keep it from passing"
+    if now.around.driver == "pyodbc" and now.idle_timeout is not None and now.around.keepalive_resets_it is not False:
+        own = "are set" if "KeepAlive" in values else f"of its own every {_ODBC_KEEPALIVE} s"
+        reason += f"; the driver's keepalives, {own}, keep the idle timeout of {format_duration(now.idle_timeout)} from passing"
     if now.around.keepalive_resets_it is False:
         reason += f"; keepalives do not count for {now.around.idle_timeout_of}, pool_recycle does that"
     evidence = {"idle_timeout_seconds": now.idle_timeout, "keepalive_resets_it": now.around.keepalive_resets_it}
@@ -169,7 +173,7 @@ def pooler_arguments(around: Surroundings) -> dict[str, Any]:
 
 def _driver_values(now: Situation) -> Mapping[str, Any]:
     if now.around.product == "sqlserver":
-        return {"timeout": 5} if now.around.driver == "pyodbc" else {}
+        return _pyodbc_values(now) if now.around.driver == "pyodbc" else {}
     if now.around.driver == "asyncpg":
         return {"timeout": 5}
     if now.around.driver not in ("psycopg2", "psycopg"):
@@ -186,6 +190,33 @@ def _driver_values(now: Situation) -> Mapping[str, Any]:
         "keepalives_count": _RETRY,
         "tcp_user_timeout": (first + _RETRY * interval) * 1000 if first < 20 else 30_000,
     }
+
+
+def _pyodbc_values(now: Situation) -> Mapping[str, Any]:
+    """A login timeout; the driver's own keepalives every 30 s do, unless the idle timeout is so short (Microsoft's keywords)."""
+    idle = now.idle_timeout
+    if idle is None or SHARE_OF_KEEPALIVE * idle >= _ODBC_KEEPALIVE or now.around.keepalive_resets_it is False:
+        return {"timeout": 5}
+    return {"timeout": 5, "KeepAlive": max(1, int(SHARE_OF_KEEPALIVE * idle)), "KeepAliveInterval": 1}
+
+
+def reset_note(now: Situation) -> str:
+    """What a checkin costs, and why it stays as it is: SQLAlchemy rolls back what is given back."""
+    trip = f", {format_duration(now.around.round_trip)}, within the use" if now.around.round_trip else ""
+    return (
+        f"pool_reset_on_return stays at `rollback`: one round trip{trip} where a transaction is open at checkin; without it the "
+        "next checkout gets that transaction with its locks. `None` is only for a pool whose every use is AUTOCOMMIT"
+    )
+
+
+def manager_note(now: Situation) -> str | None:
+    """The ODBC driver manager's own pool, which gives the old connection back; it is on by default."""
+    if now.around.product != "sqlserver" or now.around.driver != "pyodbc":
+        return None
+    return (
+        "the ODBC driver manager can have a pool of its own below this one, which gives the same connection back when "
+        "pool_recycle replaces it: `pyodbc.pooling = False` before the first connection"
+    )
 
 
 def _keep(setting: str, value: Any, current: Any, reason: str, evidence: Mapping[str, Any]) -> Because:

@@ -15,15 +15,16 @@ from dbdoctor.model.sizing import Budget, Prediction, Recommendation, SizePoint
 from dbdoctor.sizing import closed_forms as forms
 from dbdoctor.sizing.barging import WAKE_UP, PoolModel, wake_up_of
 from dbdoctor.sizing.case import Case, Progress, service_at, solve
+from dbdoctor.sizing.choice import sweeper_of
 from dbdoctor.sizing.fleet import budget, declared
 from dbdoctor.sizing.merged import redealt
-from dbdoctor.sizing.replay import sweep
 from dbdoctor.sizing.split import Split, predict
 
 FORCING = ("pool_size", "max_overflow", "pool_timeout")
 """The changes to a pool itself: what it would do is predicted, instead of another one recommended."""
 
 BURST = 3.0  # as `recommend` assumes it where none is stated
+_SATURATED = "the database is the bottleneck: nothing predicts waits there, and a larger pool does not shorten them"
 _CONNECT = 0.005  # seconds, as `recommend` assumes it
 
 
@@ -43,6 +44,8 @@ def answer(case: Case, base: Recommendation, changes: Mapping[str, Any], progres
     table = _table(changed, split)
     if isinstance(changed.demand, Stated):
         note = _stated_note(changed.demand, split.connections)
+    if base.saturated:
+        return WhatIf(changes, settings, None, table, forced=True, note=_SATURATED)
     return WhatIf(changes, settings, predicted(changed, split), table, forced=True, note=note)
 
 
@@ -57,10 +60,11 @@ def _table(case: Case, split: Split) -> Budget:
 
 
 def predicted(case: Case, split: Split) -> Prediction | None:
-    """What a pool of this size does; None where the demand does not tell."""
+    """What a pool of this size does, replayed as the recommendation is; None where the demand does not tell."""
     if isinstance(case.demand, Trace):
         model = model_of(case)
-        swept = sweep(case.demand.courses, [split.connections], handoff=model.wake_up, extra_use=model.ping)
+        sweeper, _ = sweeper_of(case.demand.courses, model.wake_up, model.ping)
+        swept = sweeper([split.connections])
         found = predict(case.demand.courses, swept, split, model, case.wait_target.share)
         return replace(found, sweep=())
     return None

@@ -209,6 +209,22 @@ def test_connect_args_in_the_driver_s_own_words(product, driver, tcp, expected):
     assert answer.settings.get("connect_args") == expected
 
 
+def test_odbc_keepalives_where_the_driver_s_own_come_too_late():
+    odbc = Surroundings(product="sqlserver", driver="pyodbc", idle_timeout=40)
+    assert recommend(Wish(None, around=odbc)).settings["connect_args"] == {
+        "timeout": 5,
+        "KeepAlive": 20,
+        "KeepAliveInterval": 1,
+    }
+    late = recommend(Wish(None, around=replace(odbc, idle_timeout=350)))
+    assert late.settings["connect_args"] == {"timeout": 5}
+    assert "of its own every 30 s" in reasons(late)["connect_args"].reason
+    gateway = recommend(Wish(None, around=replace(odbc, keepalive_resets_it=False)))
+    assert gateway.settings["connect_args"] == {"timeout": 5}
+    assert any("pyodbc.pooling = False" in note for note in late.notes)
+    assert any("pool_reset_on_return stays" in note for note in late.notes)
+
+
 def test_a_deadline_shorter_than_seconds():
     answer = recommend(Wish(None, around=Surroundings(deadline=0.8, idle_timeout=2)))
     assert answer.settings["pool_timeout"] == 0.2

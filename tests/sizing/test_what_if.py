@@ -15,6 +15,7 @@ from dbdoctor.model.sizing import Service
 from dbdoctor.sizing.case import Case, solve
 from dbdoctor.sizing.merged import redealt
 from dbdoctor.sizing.what_if import answer
+from tests.sizing import demands
 
 
 def quiet(_text: str) -> None:
@@ -106,3 +107,31 @@ def test_what_is_in_use_on_average_stays_open():
     """A hundred a second of 50 ms, like clockwork: five are always in use, so that no overflow is ever thrown away."""
     found = solve(Case(trace([0.01] * 2000, [0.05] * 2000, 1), Service("shop")))
     assert found.settings["pool_size"] >= 5
+
+
+def test_callers_who_come_back_are_replayed_as_such_there_too():
+    """What-if of the recommended size says what the recommendation predicts."""
+    case = Case(closed_trace(), Service("shop"))
+    base = solve(case)
+    assert base.prediction is not None
+    found = answer(case, base, {"pool_size": base.connections, "max_overflow": 0}, quiet)
+    assert found.prediction is not None
+    assert found.prediction.point.p99 == base.prediction.point.p99
+    small = answer(case, base, {"pool_size": 2, "max_overflow": 0}, quiet)
+    assert small.prediction is not None
+    assert small.prediction.point.p99 < 1.0, "they come back later, and do not pile up"
+
+
+def test_nothing_is_predicted_for_a_saturated_database():
+    demand = demands.saturated()
+    case = Case(Trace((demand,), len(demand.arrivals), demand.span, 1), Service("shop"))
+    base = solve(case)
+    assert base.saturated
+    found = answer(case, base, {"pool_size": 50}, quiet)
+    assert found.prediction is None
+    assert "nothing predicts waits" in (found.note or "")
+
+
+def closed_trace() -> Trace:
+    course = demands.closed(20, pause=0, size=12, turns=1000)
+    return Trace((course,), len(course.arrivals), course.span, 1)
