@@ -17,6 +17,7 @@ _COMMANDS = {
     "simulate-timeout": "Which pool survives which kind of dropped connection?",
     "recommend": "Which pool settings suit this application, and why?",
     "run": "Which line of code holds which connection? Runs a program and records it.",
+    "trace": "Which lines of code held connections, and for how long?",
     "report": "Everything about one target, in one HTML file to pass on.",
     "serve": "How is a whole fleet, all the time? For Prometheus.",
     "drivers": "Which ODBC drivers of SQL Server are here, and what is missing?",
@@ -38,6 +39,7 @@ _HELP = """A doctor for database connections and connection pools.
   dbdoctor recommend shop --trace trace.csv    which pool settings, and why?
   dbdoctor serve --all                         the whole fleet, for Prometheus
   dbdoctor run -- gunicorn shop:app            which line of code holds a connection?
+  dbdoctor trace                               what the newest run recorded, by line
   dbdoctor report shop                         all of it in one HTML file to pass on
   dbdoctor drivers                             which drivers of SQL Server are here?
   dbdoctor explain too-many-clients            the page behind a code

@@ -5,6 +5,7 @@ Durations are seconds, moments Unix times.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -82,11 +83,6 @@ class SiteSummary:
         return chosen_frame(self.frames)
 
     @property
-    def shown(self) -> str:
-        """`shop/orders.py:12 take_order`."""
-        return shown_site(self.frames)
-
-    @property
     def longest(self) -> float:
         """The longest use in seconds, those never returned among them."""
         return max(self.use.longest, self.longest_out)
@@ -96,6 +92,27 @@ def shown_site(frames: Frames) -> str:
     """`shop/orders.py:12 take_order`, or that it is not known."""
     frame = chosen_frame(frames)
     return frame.shown if frame else "a line that is not known"
+
+
+def site_names(sites: Iterable[Frames]) -> dict[Frames, str]:
+    """What each is called beside the others: its line, and where several share one, as a helper's, the caller that differs.
+
+    `shop/orders.py:12 take_order via get_session`: the caller, then the function whose line they share.
+    """
+    groups: dict[str, list[Frames]] = {}
+    for frames in dict.fromkeys(sites):
+        groups.setdefault(shown_site(frames), []).append(frames)
+    return {frames: _told_apart(frames, shown, group) for shown, group in groups.items() for frames in group}
+
+
+def _told_apart(frames: Frames, shown: str, group: list[Frames]) -> str:
+    own = chosen_frame(frames)
+    if own is None or len(group) == 1:
+        return shown
+    for depth in range(frames.index(own) + 1, len(frames)):
+        if any(other[depth : depth + 1] != frames[depth : depth + 1] for other in group):
+            return f"{frames[depth].shown} via {own.function}"
+    return shown
 
 
 class Holder(NamedTuple):
@@ -198,6 +215,12 @@ class Summary:
     def checkouts(self) -> int:
         """All of them, over all call sites."""
         return sum(site.checkouts for site in self.sites)
+
+    @property
+    def names(self) -> dict[Frames, str]:
+        """What each call site is called; those that only held or waited at a timeout among them."""
+        holders = (holder.frames for group in self.timeouts for holder in group.holders)
+        return site_names([*(site.frames for site in self.sites), *holders])
 
     @property
     def leak_after(self) -> float:

@@ -31,9 +31,9 @@ def judge_all(facts: ServerFacts, target: Target) -> tuple[list[Finding], list[S
 def pages() -> dict[str, Page]:
     """The page of every code that a rule can give, in the order of the codes."""
     from dbdoctor.model.page import parse_page
-    from dbdoctor.rules import measured, sessions, sizing, trials
+    from dbdoctor.rules import measured, recorded, sessions, sizing, trials
 
-    groups = (sessions, measured, trials, sizing)
+    groups = (sessions, measured, trials, sizing, recorded)
     every = [*modules(), *(module for group in groups for module in group.modules())]
     found = {code: parse_page(code, module.__doc__ or "") for module in every for code in module.CODES}
     return dict(sorted(found.items()))
