@@ -15,6 +15,9 @@ from dbdoctor.model.snapshot import Snapshot
 _BUSY = frozenset({ACTIVE, IDLE_IN_TRANSACTION, ABORTED})
 _SLOW = 0.25  # of the interval: a look usually takes milliseconds
 _OURS = "dbdoctor"
+_SATURATED = (
+    "the server's machine was saturated: sessions that were busy may not have been seen, sample again when it is not"
+)
 
 
 class Seen(NamedTuple):
@@ -89,11 +92,16 @@ class Counts:
         tally = self._tallies.get(login)
         if tally is None or not tally.busy:
             who = f"{self._user or 'this login'} in {self._database or 'this database'}"
-            return Seen(None, (f"no busy session of {who} was seen in {len(self._took)} looks",))
-        took = sorted(self._took)[len(self._took) // 2]
+            notes = (f"no busy session of {who} was seen in {len(self._took)} looks",)
+            return Seen(None, (*notes, _SATURATED) if saturated or self._is_slow else notes)
         counts = tuple(map(tuple, tally.counts.values()))
-        samples = Samples(counts, self._interval, saturated or took > _SLOW * self._interval)
+        samples = Samples(counts, self._interval, saturated or self._is_slow)
         return Seen(samples, tuple(self._notes(login, tally)))
+
+    @property
+    def _is_slow(self) -> bool:
+        """Whether a look usually took so long that the server's machine must be busy."""
+        return bool(self._took) and sorted(self._took)[len(self._took) // 2] > _SLOW * self._interval
 
     def _login(self) -> str | None:
         ours = self._tallies.get(self._user)

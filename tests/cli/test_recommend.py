@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -306,6 +307,29 @@ def test_sessions_that_are_busy_are_counted_by_process(postgres):
     assert found["demand"]["most_at_once"] == 3
     assert found["connections"] == 4
     assert why(found, "pool_size")["evidence"]["samples"] >= 4
+
+
+def test_samples_of_a_saturated_machine_are_warned_about(postgres):
+    """The server runs here, and all of this machine's processors are busy for as long as it is sampled."""
+    code = "import os\nwhile os.getppid() != 1: pass"
+    burners = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2 * (os.cpu_count() or 1))]
+    client = subprocess.Popen(
+        [sys.executable, "-c", _BUSY_CLIENT, postgres.dsn(), "2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert client.stdout is not None
+        assert client.stdout.readline() == b"ready\n"
+        seen = recommended(postgres.dsn(), "--for", "2s")
+        client.communicate(timeout=20)
+        unseen = recommended(postgres.dsn(dbname="template1"), "--for", "1s")
+    finally:
+        for one in (client, *burners):
+            one.kill()
+            one.communicate()
+    assert seen["demand"]["source"] == "samples"
+    assert any("saturated" in note and "far too low" in note for note in seen["notes"])
+    assert unseen["demand"]["source"] == "nothing"
+    assert any("saturated" in note and "may not have been seen" in note for note in unseen["notes"])
 
 
 def test_a_server_that_nobody_uses_gives_a_rule_of_thumb(start_postgres):

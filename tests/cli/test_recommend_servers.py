@@ -59,6 +59,32 @@ def recommend_many(dsn: str) -> Any:
     return json.loads(result.stdout)
 
 
+def test_on_sql_server_it_is_verified_too(start_tds, tmp_path):
+    """Through the ODBC driver: both pools in turn, and through the idle timeout; two connections cannot carry it."""
+    config = tmp_path / "dbdoctor.toml"
+    lines = (f"dsn = {json.dumps(start_tds().dsn('microsoft'))}", "pool_size = 1", "max_overflow = 1", "pool_recycle = -1")
+    config.write_text("\n".join(("[targets.shop]", *lines, "rate = 12", 'use_time = "150ms"', "burst = 1")) + "\n")
+    result = run_dbdoctor(
+        "recommend", "shop", "--config", config, "--idle-timeout", "240s", "--verify", "--verify-for", "2s", "--yes",
+        "--json", env=odbc.environment(), timeout=120,
+    )  # fmt: skip
+    assert result.exit_code in {0, 1}, result.stderr
+    found = json.loads(result.stdout)
+    assert found["demand"]["source"] == "stated"
+    now, then = found["verified"]["pools"]
+    assert (now["settings"], then["settings"]) == ("current", "recommended")
+    for one in (now, then):
+        assert one["errors"] == 0, one["error"]
+        assert one["checkouts"] == 2 * found["verified"]["checkouts"] > 20
+        assert one["use_mean_seconds"] > 0.05
+    assert now["measured"]["wait_mean_seconds"] > 2 * then["measured"]["wait_mean_seconds"]
+    outcome = {(one["fault"], one["pool"]): one["outcome"] for one in found["verified"]["faults"]}
+    assert outcome["reset-on-use", "recommended"] == "survives"
+    assert set(outcome) == {
+        (fault, pool) for fault in ("reset-on-use", "silent-drop") for pool in ("current", "recommended")
+    }
+
+
 def test_sql_servers_sessions_are_sampled_by_the_process_that_they_tell(start_tds):
     """Two processes of one host, by a login that is not ours: three busy sessions, and one; and a process that rests."""
     server = start_tds()
