@@ -75,8 +75,10 @@ class Terminated:
             "user": session.user if session else None,
             "database": session.database if session else None,
         }
+        from dbdoctor.render.json_values import time_text
+
         cleaned = {key: None if text is None else clean(redact(text)) for key, text in texts.items()}
-        return {"id": one.identity[0], "started_at": termination.started(one.identity), **cleaned}
+        return {"id": one.identity[0], "started_at": time_text(one.identity[1]), **cleaned}
 
 
 def check_options(ids: Sequence[str], *, leaks: bool, yes: bool, watch: bool = False, replay: bool = False) -> None:

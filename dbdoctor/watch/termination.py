@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from dbdoctor.errors import CannotLookError, UsageError
@@ -141,11 +140,6 @@ def by_hand(identity: Identity, product: Product = Product.POSTGRESQL) -> str:
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {pid} "  # noqa: S608 - two numbers
         f"AND abs(extract(epoch FROM backend_start) - {started_at:.3f}) < 0.01;"
     )
-
-
-def started(identity: Identity) -> str | None:
-    """When the session began, ISO 8601 in UTC, as in every JSON; None when that is hidden."""
-    return None if identity[1] is None else datetime.fromtimestamp(identity[1], UTC).isoformat()
 
 
 def _moved(before: Session, after: Session) -> bool:

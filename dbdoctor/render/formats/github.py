@@ -8,6 +8,7 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions; 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -56,7 +57,15 @@ def _place(finding: Finding) -> dict[str, str]:
     if not isinstance(taken, Mapping) or not taken.get("file"):
         return {}
     line = taken.get("line")
-    return {"file": str(taken["file"]), **({"line": str(line)} if isinstance(line, int) else {})}
+    return {"file": _in_the_repository(str(taken["file"])), **({"line": str(line)} if isinstance(line, int) else {})}
+
+
+def _in_the_repository(file: str) -> str:
+    """GitHub marks a file by its path in the repository, the recorder tells where it lies on this machine."""
+    import os
+
+    root = os.environ.get("GITHUB_WORKSPACE") or str(Path.cwd())
+    return os.path.relpath(file, root) if file.startswith(root.rstrip("/") + "/") else file
 
 
 def _title(outcome: Outcome) -> str:
