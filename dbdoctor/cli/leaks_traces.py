@@ -18,9 +18,6 @@ def recordings_of(place: Path | None) -> Callable[[], list[Path]]:
             "`--trace` names nothing that is there",
             help="give the directory that `dbdoctor run` names at its end, or a file in it",
         )
-    if place is not None and not place.is_dir():
-        only = place.resolve()
-        return lambda: [path for path in _live(only.parent) if path.resolve() == only]
     return lambda: _live(place)
 
 

@@ -16,9 +16,12 @@ class Frame(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """`shop/orders.py:12 take_order`: the file with the directory that it is in, which is enough to find it."""
+        """`shop/orders.py:12 take_order`: the file with the directory that it is in, which is enough to find it.
+
+        Of a function within another, its own name.
+        """
         parts = [part for part in self.file.replace("\\", "/").split("/") if part]
-        return f"{'/'.join(parts[-2:]) or '?'}:{self.line} {self.function}"
+        return f"{'/'.join(parts[-2:]) or '?'}:{self.line} {self.function.rpartition('<locals>.')[2] or '?'}"
 
 
 def chosen_frame(frames: tuple[Frame, ...]) -> Frame | None:

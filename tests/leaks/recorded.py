@@ -64,10 +64,9 @@ LINES = {
     "autocommit-kept": ("autocommit_kept", _CONNECT),
     "kept-after-rollback-once": ("kept_after_rollback_once", _CONNECT),
 }
-# Connections that no SQLAlchemy pool ever had: what is to be said is just that.
-BESIDE = frozenset({"raw-connections-never-used", "raw-connections-after-a-query"})
-# Its process died in the moment in which it prepared, before anything was written down.
-NOTHING_LEFT = frozenset({"two-phase-forgotten"})
+# They have no SQLAlchemy in them, so there is nothing to record; and the last one's process died in the moment in which it
+# prepared, before anything was written down.
+NOTHING_RECORDED = frozenset({"raw-connections-never-used", "raw-connections-after-a-query", "two-phase-forgotten"})
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,7 @@ class Named:
             return RANK[self.verdict] < RANK["suspect"] and not self.lines and not self.beside
         if self.verdict != "leak":
             return False
-        if self.name in BESIDE:
-            return self.beside and not self.lines
-        if self.name in NOTHING_LEFT:
+        if self.name in NOTHING_RECORDED:
             return not self.lines
         function, text = LINES[self.name]
         return bool(self.lines) and all(one[0] == function and one[1].startswith(text) for one in self.lines)
@@ -128,7 +125,7 @@ class Recorded:
         return "\n".join(lines)
 
 
-def measure_recorded(server: PostgresServer, names: Sequence[str], *, seconds: float = 12.0) -> Recorded:
+def measure_recorded(server: PostgresServer, names: Sequence[str], *, seconds: float = 24.0) -> Recorded:
     """Furnishes an empty server, starts the programs with the recorder, and looks when leaks have lasted for long enough."""
     dsn = furnish(server, PROGRAMS)
     place = workspace().directory("recordings", mode=0o755)
@@ -181,7 +178,7 @@ def _named(name: str, groups: Sequence[dict[str, Any]], report: dict[str, Any]) 
     if prepares is not None and any(prepares in json.dumps(finding) for finding in report["findings"]):
         verdict = "leak"
     lines = dict.fromkeys(
-        (place["function"], linecache.getline(place["file"], place["line"]).strip())
+        (place["function"].rpartition(".")[2], linecache.getline(place["file"], place["line"]).strip())
         for place in held
         if not place["beside_the_pools"]
     )

@@ -70,6 +70,8 @@ def test_the_whole_object() -> None:
             "longest_idle_seconds": 41.0,
             "oldest_transaction_seconds": 92.0,
             "spared": None,
+            "held": [],
+            "recorder": None,
         }
     ]
     assert [finding["code"] for finding in found["findings"]] == ["idle-in-transaction", "slots-run-out"]
@@ -146,6 +148,7 @@ def test_an_event_is_one_line() -> None:
         "code": "idle-in-transaction",
         "group": {"application": "checkout-api", "user": "app", "database": None, "client": None, "process": None},
         "session": {"id": 4711, "started_at": "2026-01-15T13:53:22Z"},
+        "taken_at": [],
     }
 
 

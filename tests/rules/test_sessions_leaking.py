@@ -1,5 +1,6 @@
 """What leaks is found, whatever else the same process does; each finding provoked, with its evidence."""
 
+import dataclasses
 import itertools
 import json
 import random
@@ -10,11 +11,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from dbdoctor.history import History
 from dbdoctor.model.finding import Finding, Severity
-from dbdoctor.model.leaks import GROUP_BY, LeaksReport, WatchOptions
+from dbdoctor.model.holding import Frame, Holding
+from dbdoctor.model.leaks import GROUP_BY, LeaksReport, Verdict, WatchOptions
 from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.session import ABORTED, ACTIVE, Detail, Session, Waiter
-from dbdoctor.model.snapshot import EndedSessions, PreparedTransaction, ReplicationSlot
+from dbdoctor.model.snapshot import EndedSessions, PreparedTransaction, ReplicationSlot, Snapshot
 from dbdoctor.model.target import Target
 from dbdoctor.rules import sessions as rules
 from tests.rules.pool_model import START, Job, PoolModel
@@ -503,6 +506,141 @@ def test_groups_are_made_by_the_words_asked_for(word):
     assert len(watch(lambda _t: both, options=WatchOptions(group_by=(word,))).groups) == 2
     others = tuple(name for name in GROUP_BY if name != word)
     assert len(watch(lambda _t: both, options=WatchOptions(group_by=others)).groups) == 1
+
+
+def holding(number: int = 1, **changes: Any) -> Holding:
+    """Resting in the pool of process 4242; `since` in `changes` is seconds after START."""
+    if changes.get("since") is not None:
+        changes["since"] = START + changes["since"]
+    frames = (Frame("/app/shop/orders.py", 12, "take_order"), Frame("/app/shop/web.py", 88, "handler"))
+    return Holding(4242, None, frames, 60.0, number, "shop.py")._replace(**changes)
+
+
+def resting(number: int) -> Session:
+    """One of several that were used one after the other, and rest since."""
+    return session(number, started_at=-100.0 + 2 * number, changed_at=-99.0 + 2 * number)
+
+
+def test_a_checkout_that_is_held_and_not_used():
+    """Idle outside any transaction: without the recorder nothing could be said of it."""
+    held = session(1, changed_at=-80.0)
+    assert codes(watch(lambda _t: [held])) == set()
+    report = watch(lambda _t: [held], holdings={1: holding(since=-80.5, thread="worker-3")})
+    finding = only(report, "held-checkout")
+    assert finding.severity is Severity.ERROR
+    assert "shop/orders.py:12 take_order" in finding.title
+    assert finding.rows == ("1  1m 44s  held for 1m 44s  by worker-3",)
+    place = finding.evidence["taken_at"][0]
+    assert (place["file"], place["line"], place["function"]) == ("/app/shop/orders.py", 12, "take_order")
+    assert place["longest_held_seconds"] == 104.5
+    group = report.groups[0]
+    assert (group.verdict, [one.place for one in group.held]) == (Verdict.LEAK, ["shop/orders.py:12 take_order"])
+    assert [one.verdict for one in report.sessions] == [Verdict.LEAK]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told", "detail"),
+    [
+        ({}, {"since": None}, None),
+        ({}, {"since": -40.0, "leak_after": 600.0}, None),
+        ({"state": ACTIVE}, {"since": -80.0}, None),
+        ({"application": "psql"}, {"since": -80.0}, None),
+        ({"changed_at": -5.0}, {"since": -80.0}, None),
+        ({}, {"since": -80.0}, Detail(None, "LISTEN orders")),
+        ({}, {"since": -80.0}, Detail(None, "select 1", advisory_locks=1)),
+    ],
+    ids=["at rest", "not yet", "at work", "a person", "used since", "listens", "leads"],
+)
+def test_what_is_held_for_a_reason_is_no_leak(changes, told, detail):
+    held = session(1, **{"changed_at": -80.0, **changes})
+    report = watch(
+        lambda _t: [held], holdings={1: holding(**told)}, explain=lambda _s: detail or Detail(None, "COMMIT")
+    )
+    assert codes(report) == set()
+    assert set(verdicts(report).values()) == {"ok"}
+    assert report.groups[0].held == ()
+
+
+def test_who_comes_back_from_long_silences_is_no_leak():
+    """A worker that keeps its connection, and gets a task each 8 s."""
+    report = watch(
+        lambda t: [session(1, changed_at=t - t % 8)], holdings={1: holding(since=-80.0, leak_after=5.0)}, seconds=30.0
+    )
+    assert codes(report) == set()
+
+
+def test_the_line_is_told_with_what_the_server_found():
+    sessions = [in_transaction(1, -70.0), in_transaction(2, -70.0), in_transaction(3, -70.0)]
+    told = {1: holding(since=-71.0), 2: holding(since=-71.0)}
+    report = watch(lambda _t: sessions, holdings=told)
+    finding = only(report, "idle-in-transaction")
+    assert finding.rows[:2] == (
+        "taken at shop/orders.py:12 take_order: 2 sessions, held for up to 1m 35s",
+        "of 1 other session the recorder knows nothing",
+    )
+    assert finding.evidence["known_to_recorder"] == 2
+    assert any("the recorder knows 2 of the 3 sessions" in reason for reason in report.groups[0].reasons)
+
+
+def test_a_pause_that_is_over_has_its_line_too():
+    """Seven seconds in the middle of a transaction, twice; then it is given back, and another line takes it."""
+    first, second = holding(since=-20.0), holding(since=12.0, taken_at=(Frame("/app/b.py", 3, "other"),))
+
+    def at(t: float) -> Session:
+        if t < 12:
+            return in_transaction(1, t - t % 7, transaction_at=-20.0)
+        return session(1, changed_at=t - 0.1, transaction_at=None)
+
+    history = History(WatchOptions(idle_in_transaction=5.0))
+    for second_of_watch in range(21):
+        t = float(second_of_watch)
+        history.add(Snapshot(START + t, (at(t),), holdings={1: first if t < 12 else second}))
+    finding = only(rules.judge_leaks(history, TARGET, None), "transaction-across-pauses")
+    assert finding.rows == ("taken at shop/orders.py:12 take_order: 1 session",)
+
+
+def test_a_suspicion_that_the_recorder_answers():
+    """Sessions used one after the other, at rest: perhaps an engine each; the recorder knows in which pools they are."""
+    sessions = [resting(number) for number in range(1, 11)]
+    alone = {number: holding(number) for number in range(1, 11)}
+    together = {number: holding(1) for number in range(1, 11)}
+    assert set(verdicts(watch(lambda _t: sessions)).values()) == {"suspect"}
+    assert set(verdicts(watch(lambda _t: sessions, holdings=alone)).values()) == {"suspect"}
+    report = watch(lambda _t: sessions, holdings=together)
+    assert set(verdicts(report).values()) == {"ok"}
+    assert codes(report) == set()
+    # Of one of them nothing is known: the suspicion stays.
+    del together[1]
+    assert set(verdicts(watch(lambda _t: sessions, holdings=together)).values()) == {"suspect"}
+
+
+def test_a_proof_stays_a_proof():
+    """The server saw an engine for each request; that the recorder sees all of them given back changes nothing, but names it."""
+    sessions = [session(n, started_at=2.0 * n, changed_at=2.0 * n + 0.1, statement_at=2.0 * n) for n in range(12)]
+    told = {n: holding(n) for n in range(12)}
+    report = watch(lambda t: [one for one in sessions if one.started_at <= START + t], holdings=told)
+    finding = only(report, "engine-per-request")
+    assert finding.severity is Severity.ERROR
+    assert finding.rows[0].startswith("last taken at shop/orders.py:12 take_order: ")
+    assert set(verdicts(report).values()) == {"leak"}
+    # All in one and the same pool: a pool gives out what it has, so they were opened for another reason.
+    report = watch(
+        lambda t: [one for one in sessions if one.started_at <= START + t], holdings=dict.fromkeys(told, holding(1))
+    )
+    assert set(verdicts(report).values()) == {"ok"}
+
+
+def test_more_than_declared_but_all_given_back():
+    """Perhaps more processes than one thinks; that nothing is held, the recorder knows."""
+    target = dataclasses.replace(TARGET, pool=PoolSettings(2, 1))
+    sessions = [session(n, process=None) for n in range(1, 6)]
+    assert set(verdicts(watch(lambda _t: sessions, target=target)).values()) == {"suspect"}
+    report = watch(lambda _t: sessions, target=target, holdings={n: holding(1) for n in range(1, 6)})
+    assert set(verdicts(report).values()) == {"ok"}
+    assert report.groups[0].settled == "the recorder sees all 5 given back in time: none has been held for 1m 00s"
+    assert only(report, "more-than-declared-pool")
+    report = watch(lambda _t: sessions, target=target, holdings={n: holding(1) for n in range(1, 5)})
+    assert set(verdicts(report).values()) == {"suspect"}
 
 
 def test_every_rule_that_fails_is_said(monkeypatch):

@@ -10,7 +10,7 @@ from dbdoctor.model.duration import format_duration
 from dbdoctor.model.finding import Finding, Severity
 from dbdoctor.model.leaks import GroupKey, Trend, Verdict
 from dbdoctor.rules._common import count
-from dbdoctor.rules.sessions._recorded import at_rest_together
+from dbdoctor.rules.sessions._recorded import at_rest_together, sharing_at_rest
 from dbdoctor.rules.sessions._watched import Group, Judged, Watched
 from dbdoctor.rules.sessions._words import MOST_ROWS, group_of, longest_first, row, sessions_of
 
@@ -51,6 +51,9 @@ def groups_passed_over(watched: Watched) -> Iterator[Passed]:
         if not swept and at_rest_together(lives):
             continue
         worst = max((verdict for _, verdict in judged), key=lambda verdict: verdict.rank)
+        sharing = sharing_at_rest(lives)
+        if sharing is not None and sharing.is_apart and group.opened >= _FEWEST:
+            worst = Verdict.LEAK  # what was suspected is so: each in a pool of its own, and more of them come
         yield Passed(group, lives, worst, _were_returned(lives), swept)
 
 

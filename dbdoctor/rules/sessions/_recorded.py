@@ -114,7 +114,7 @@ def _place_rows(places: Sequence[HeldAt], title: str, known: int, sessions: int)
     if more > 0:
         rows.append(f"and in {count(more, 'other place')} (--json has all)")
     if known < sessions:
-        rows.append(f"of the other {sessions - known} the recorder knows nothing")
+        rows.append(f"of {count(sessions - known, 'other session')} the recorder knows nothing")
     return rows
 
 
