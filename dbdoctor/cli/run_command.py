@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from dbdoctor.cli import streams
 from dbdoctor.cli.run_child import Child, CommandNotStartedError, end_like
 from dbdoctor.cli.run_options import RunOptions
 from dbdoctor.cli.run_place import Place
@@ -25,7 +26,7 @@ def run_command(asked: RunOptions) -> int:
     place = Place(asked.directory)
     environment = recording_environment(os.environ, place.directory, asked)
     try:
-        child = Child(asked.command, environment)
+        child = Child(asked.command, environment, streams.closed_at_start)
     except CommandNotStartedError as error:
         from dbdoctor.cli.main import show_error
 

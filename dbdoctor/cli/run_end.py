@@ -28,6 +28,8 @@ def close_run(asked: RunOptions, place: Place) -> None:
         return
     if failed:
         _say(f"not recorded: {_first_line(failed)}", style)
+    if not asked.quiet:
+        _summarise(files, style)
     if not alive:
         place.forget_marks()
     where = _put_into_file(asked, place, files, alive)
@@ -53,6 +55,15 @@ def _put_into_file(asked: RunOptions, place: Place, files: list[Path], alive: li
     return asked.file
 
 
+def _summarise(files: list[Path], style: Style) -> None:
+    from dbdoctor.render.trace_text import show_summary
+    from dbdoctor.traces.summary import summarise
+
+    print(file=sys.stderr)
+    show_summary(summarise(files), sys.stderr, style)
+    print(file=sys.stderr)
+
+
 def _goes_on(alive: list[Path], place: Place) -> str:
     numbers = sorted({number for file in alive if (number := process_of(file)) is not None})
     named = ", ".join(str(number) for number in numbers[:_MOST_NAMED])
@@ -66,13 +77,18 @@ def _say_unseen(asked: RunOptions, place: Place, style: Style) -> None:
     said = why_unseen(
         asked.command, python=place.mark(".python"), started=place.mark(".started"), failed=place.mark(".failed")
     )
-    if not place.mark(".started"):
+    if not _any_alive(place.mark(".started") or ""):
         place.forget_marks()
         place.remove_if_empty()
     if said.is_fault or not asked.quiet:
         _say(said.text, style)
     if said.help:
         print(f"\n{style.paint('help:', 'cyan')} {said.help}", file=sys.stderr)
+
+
+def _any_alive(numbers: str) -> bool:
+    """Whether a process that has the recorder, but nothing to record yet, goes on."""
+    return any(Path("/proc", number).is_dir() for number in numbers.split())
 
 
 def _say(text: str, style: Style) -> None:

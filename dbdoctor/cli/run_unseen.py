@@ -8,6 +8,10 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 _BY_CODE = "call `dbdoctor.attach_all()` where the program begins: that needs no environment"
+_NOBODY = (
+    "nothing was recorded: no Python process took up the recorder; either none was started, or with -I, -E or -S, "
+    "or without PYTHONPATH in its environment, or it is frozen into a program"
+)
 # Commands that start others in an environment of their own.
 _OWN_ENVIRONMENT = {
     "sudo": "sudo starts programs in an environment of their own",
@@ -52,7 +56,7 @@ def why_unseen(command: Sequence[str], *, python: str | None, started: str | Non
     guess = _guess(command)
     if guess:
         return Unseen(f"nothing was recorded: {guess[0]}", guess[1], is_fault=True)
-    return Unseen("nothing was recorded: no Python process took up the recorder", _BY_CODE, is_fault=True)
+    return Unseen(_NOBODY, _BY_CODE, is_fault=True)
 
 
 def _guess(command: Sequence[str]) -> tuple[str, str] | None:
@@ -111,7 +115,4 @@ def _of_file(word: str) -> tuple[str, str] | None:
                     text = f"the first line of {PurePath(word).name} has `{option}`, by which Python ignores PYTHONPATH"
                     return text, f"leave it out, or {_BY_CODE}"
         return None
-    if start.startswith(b"\x7fELF"):
-        text = f"{PurePath(word).name} is a program of its own; a Python frozen into it does not look at PYTHONPATH"
-        return text, _BY_CODE
     return None

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _STANDARD = (0, 1, 2)
+# Those that were closed when the process began; a program that `run` starts finds them so, too.
+closed_at_start: list[int] = []
 
 
 def prepare_streams() -> None:
@@ -82,6 +84,7 @@ class _Result(_Messages):
 def _open_closed_ones() -> None:
     """Put /dev/null where a standard descriptor is closed, so that no socket of ours takes its number."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) in _STANDARD:
+        closed_at_start.append(descriptor)
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
 
