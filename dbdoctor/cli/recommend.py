@@ -63,9 +63,13 @@ Deadline = Annotated[
     str | None, _text("--deadline", "DURATION", "After how long the caller gives up (a balancer, a worker's timeout).")
 ]
 Trace = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
-        "--trace", metavar="FILE", help="Recorded checkouts, CSV or JSON lines; `-` is stdin.", show_default=False
+        "--trace",
+        metavar="FILE|DIR",
+        help="Recorded checkouts: what `dbdoctor run` recorded (a file, or the directory of a run; may be repeated), or CSV or "
+        "JSON lines; `-` is stdin.",
+        show_default=False,
     ),
 ]
 For = Annotated[
@@ -127,6 +131,10 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before `--ver
 FormatOption = Annotated[str | None, format_option("recommend", RECOMMENDED)]
 
 
+def _traces(paths: list[Path] | None) -> Path | tuple[Path, ...] | None:
+    return None if not paths else paths[0] if len(paths) == 1 else tuple(paths)
+
+
 def recommend(
     target: options.OneTarget = None,
     processes: Processes = None,
@@ -174,7 +182,7 @@ def recommend(
         target=target,
         fleet=(processes, replicas, surge),
         work=(threads, server, per_request, deadline),
-        source=(trace, seconds, (rate, use_time, burst)),
+        source=(_traces(trace), seconds, (rate, use_time, burst)),
         wait_target=wait_target,
         idle_timeout=idle_timeout,
         what_if=what_if,

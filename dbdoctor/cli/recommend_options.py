@@ -69,7 +69,7 @@ class RecommendOptions(NamedTuple):
     server: str | None
     per_request: int
     deadline: float | None
-    trace: Path | None
+    trace: Path | tuple[Path, ...] | None
     seconds: float | None
     stated: Stated | None
     wait_target: WaitTarget
@@ -95,7 +95,7 @@ def read_recommend_options(
     target: str | None,
     fleet: tuple[int | None, int | None, int | None],
     work: tuple[int | None, str | None, int | None, str | None],
-    source: tuple[Path | None, str | None, tuple[float | None, str | None, float | None]],
+    source: tuple[Path | tuple[Path, ...] | None, str | None, tuple[float | None, str | None, float | None]],
     wait_target: str | None,
     idle_timeout: str | None,
     what_if: Sequence[str] | None,
@@ -209,7 +209,7 @@ def _check_load(rate: float, use: float, burst: float | None) -> None:
         )
 
 
-def _one_source(trace: Path | None, stated: Stated | None, seconds: float | None) -> None:
+def _one_source(trace: object | None, stated: Stated | None, seconds: float | None) -> None:
     given = [
         name
         for name, there in (("--trace", trace is not None), ("--for", bool(seconds)), ("--rate", stated is not None))

@@ -68,7 +68,7 @@ class Trace:
     """Recorded checkouts. `counted` are all that were read, `kept` those in `courses` (fewer when it was sampled).
 
     `bad` names the first lines that could not be read, `bad_lines` counts all of them. `span` is seconds from the first
-    arrival to the last of the whole recording. `processes` counts the processes seen.
+    arrival to the last of the whole recording. `processes` counts the processes seen. `notes` say what else is to be known.
     """
 
     courses: tuple[Course, ...]
@@ -77,6 +77,7 @@ class Trace:
     processes: int
     bad_lines: int = 0
     bad: tuple[BadLine, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def kept(self) -> int:

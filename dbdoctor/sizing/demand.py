@@ -148,6 +148,7 @@ def _waited(wait: float) -> bool:
 
 
 def _notes(trace: Trace, waited: float, use_cv: float) -> Iterator[str]:
+    yield from trace.notes
     if trace.sampled:
         yield (
             f"{trace.kept:,} of {trace.counted:,} checkouts are kept, in blocks drawn at random with the busiest among them"

@@ -1,4 +1,4 @@
-"""Reads recorded checkouts, as CSV or as JSON lines, in bounded memory.
+"""Reads recorded checkouts, as CSV, as JSON lines, or as the recorder writes them, in bounded memory.
 
 A line is one checkout: `arrival` (when it was asked for: seconds, or an ISO 8601 time, UTC when it names no zone), `wait`
 and `use` in seconds, `process` (any text). CSV begins with a line of these names, in any order and among others. `wait` may be
@@ -19,9 +19,11 @@ from typing import Any
 from dbdoctor.errors import UsageError
 from dbdoctor.model.demand import BadLine, Checkout, Trace
 from dbdoctor.sizing.blocks import Blocks
+from dbdoctor.sizing.recorded import read_recordings
 
 MOST_KEPT = 2_000_000  # checkouts in memory: 32 bytes each, and as much again while they are sorted
 _BAD_NAMED = 5
+_RECORDER = '"dbdoctor.recorder/'
 _NAMES = {
     "arrival": ("arrival", "arrival_seconds", "arrived_at"),
     "wait": ("wait", "wait_seconds", "wait_time"),
@@ -42,6 +44,9 @@ def read_trace(
     `progress` is told the number of lines read, now and then. Raises UsageError when there is not one checkout in them.
     """
     reading = _Reading(Blocks(most, seed))
+    first, lines = _peeked(lines)
+    if _RECORDER in first[:200]:
+        return read_recordings([[("", map(_encoded, lines))]], most=most, seed=seed, progress=progress)
     for number, checkout in _rows(lines, reading):
         reading.blocks.add(checkout)
         if not number % 65_536:
@@ -53,6 +58,17 @@ def read_trace(
             help="each line is one checkout: `arrival`, `wait`, `use` and `process`, as CSV with a header or as JSON",
         )
     return reading.blocks.trace(reading.bad_lines, tuple(reading.bad))
+
+
+def _peeked(lines: Iterable[str]) -> tuple[str, Iterable[str]]:
+    """The first line, and all of them."""
+    rest = iter(lines)
+    first = next(rest, "")
+    return first, chain([first], rest) if first else ()
+
+
+def _encoded(line: str) -> bytes:
+    return line.encode("utf-8", "replace")
 
 
 @dataclass(slots=True)
@@ -89,7 +105,7 @@ def _json_rows(numbered: Iterable[tuple[int, str]], reading: _Reading) -> Iterat
             continue
         if not isinstance(row, dict):
             reading.refuse(number, "not a JSON object")
-        elif "schema" not in row:  # the recorder's first line, which is no checkout
+        elif "schema" not in row:  # a first line, which is no checkout
             yield from _one(number, row, reading)
 
 

@@ -88,6 +88,15 @@ def recording_files(paths: Iterable[Path]) -> list[Path]:
     return sorted(found.values(), key=_order)
 
 
+def by_process(files: Iterable[Path]) -> list[list[Path]]:
+    """The files (as `recording_files` gives them) of each process together; what has no header stands alone."""
+    found: dict[str, list[Path]] = {}
+    for file in files:
+        header, _ = (None, 0.0) if str(file) == "-" else _header_of(file)
+        found.setdefault(header.identity if header else str(file), []).append(file)
+    return list(found.values())
+
+
 def newest_run() -> Path | None:
     """The directory of the run that was recorded last, of the default ones; None without any."""
     runs = [run for place in filter(_is_ours, default_places()) for run in _runs(place)]

@@ -13,6 +13,7 @@ from dbdoctor.model.recorded import BadLine, Header, Record
 from dbdoctor.traces.parse import LONGEST_LINE, BadLineError, record_of
 
 _BAD_NAMED = 5
+_HEADER = b'{"schema":'
 
 
 @dataclass(slots=True)
@@ -55,9 +56,12 @@ def records(lines: Iterable[bytes], reading: Reading, file: str = "") -> Iterato
         try:
             record = record_of(line)
         except BadLineError as error:
-            known = known and b'"schema"' not in line[:200]  # what follows is another process's then
-            failed = number, str(error)
-            continue
+            record = _joined(line)
+            if record is None:
+                known = known and _HEADER not in line  # what follows is another process's then
+                failed = number, str(error)
+                continue
+            reading.cut_short += 1
         known = known or isinstance(record, Header)
         if known and record is not None:
             yield record
@@ -67,6 +71,18 @@ def records(lines: Iterable[bytes], reading: Reading, file: str = "") -> Iterato
         reading.refuse(file, *failed)
     elif failed:
         reading.cut_short += 1
+
+
+def _joined(line: bytes) -> Header | None:
+    """The header that follows a line cut short, as where `cat` joined files."""
+    begin = line.find(_HEADER, 1)
+    if begin < 0:
+        return None
+    try:
+        record = record_of(line[begin:])
+    except BadLineError:
+        return None
+    return record if isinstance(record, Header) else None
 
 
 def first_header(stream: BinaryIO) -> Header | None:
