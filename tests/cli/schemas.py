@@ -25,7 +25,7 @@ def strict(node: Any, *, part: bool = False) -> Any:
         return [strict(one, part=part) for one in node]
     if not isinstance(node, dict):
         return node
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in node.items():
         if key in ("properties", "$defs"):
             found[key] = {name: strict(one, part=key == "$defs") for name, one in value.items()}

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -73,7 +74,7 @@ def test_what_is_not_described_would_be_found() -> None:
     """The tests' own strictness: a key too many, one too few, a wrong type, in the object and deep in what is shared."""
     good = json.loads(run_dbdoctor("leaks", "--replay", RECORDING, "--json").stdout)
     assert not list(validator("leaks").iter_errors(good))
-    for bend in (
+    bends: tuple[Callable[[dict[str, Any]], object], ...] = (
         lambda report: report.update(surprise=1),
         lambda report: report.pop("notes"),
         lambda report: report["groups"][0].update(surprise=1),
@@ -81,7 +82,8 @@ def test_what_is_not_described_would_be_found() -> None:
         lambda report: report["findings"][0].update(surprise=1),
         lambda report: report["findings"][0]["sessions"][0].update(started_at="yesterday"),
         lambda report: report["slots"].update(surprise=1),
-    ):
+    )
+    for bend in bends:
         bad = json.loads(json.dumps(good))
         bend(bad)
         assert list(validator("leaks").iter_errors(bad))
