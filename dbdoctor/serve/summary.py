@@ -15,8 +15,11 @@ from dbdoctor.serve.labels import Places
 from dbdoctor.serve.state import Counts, Failed, Seen, StageTime
 
 
-def summarise(snapshot: Snapshot, report: LeaksReport, places: Places, *, sees_ghosts: bool) -> Seen:
-    """What a look saw; `sees_ghosts` says whether a client that is gone could have been noticed from here at all."""
+def summarise(snapshot: Snapshot, report: LeaksReport, places: Places, now: float, *, sees_ghosts: bool) -> Seen:
+    """What a look saw, `now` by the monotonic clock.
+
+    `sees_ghosts` says whether a client that is gone could have been noticed from here at all.
+    """
     groups = report.groups
     resting = [s for s in snapshot.sessions if s.state in (IDLE_IN_TRANSACTION, ABORTED) and s.changed_at is not None]
     hidden = any(session.hidden for session in snapshot.sessions)
@@ -34,7 +37,7 @@ def summarise(snapshot: Snapshot, report: LeaksReport, places: Places, *, sees_g
             sum(group.hidden for group in groups),
         ),
         verdicts={verdict: verdicts[verdict] for verdict in Verdict},
-        groups=places.settle(groups, snapshot.at),
+        groups=places.settle(groups, now),
         slots=report.slots,
         exhausted_in=report.forecast.seconds if report.forecast else None,
         longest_idle_in_transaction=None if hidden and not resting else max(0.0, longest),

@@ -42,6 +42,8 @@ DEFAULT_LOGIN_TIMEOUT = 5.0
 _GROUP_BY = ("application", "user", "database")
 # How late a report may be, beyond the time that it may take, before its thread counts as hung (seconds).
 _PATIENCE = 10.0
+# With fewer free slots our session is not given up for a new login.
+_FEWEST_FREE_SLOTS = 5
 # The longest that a watch stretches its interval to by itself (seconds; `watch.pace`).
 _LONGEST_STRETCHED = 30.0
 
@@ -140,13 +142,14 @@ class TargetWatch:
         loop = Loop(
             self._source,
             interval=self._pacing.interval,
-            seconds=self._pacing.login_every,
+            seconds=None,
             login_timeout=self._login_timeout,
             wanted=self._window.wanted,
             enrich=self._enrich,
             stop=self._stop,
         )
         self._expect(self._login_timeout)
+        until = time.monotonic() + self._pacing.login_every
         try:
             for turn in loop.turns():
                 self._expect(max(turn.interval, _LONGEST_STRETCHED) * 2)
@@ -154,10 +157,18 @@ class TargetWatch:
                 if loop.lost:
                     self._gap_reason = f"the connection was lost: {loop.lost}"
                     break
+                if time.monotonic() >= until and not self._is_short_of_slots:
+                    break
         except (SourceLostError, SourceSlowError, CannotLookError) as error:
             self._fail(_named(error))
         finally:
             self._source.close()
+
+    @property
+    def _is_short_of_slots(self) -> bool:
+        """Whether somebody else might have our slot before we are back, just when there is something to see."""
+        slots = self.state.seen.slots if self.state.seen else None
+        return slots is not None and slots.free < _FEWEST_FREE_SLOTS
 
     def _expect(self, seconds: float) -> None:
         self.due = time.monotonic() + seconds + _PATIENCE
@@ -179,7 +190,7 @@ class TargetWatch:
         self._note_gap(snapshot, interval)
         self._window.add(snapshot)
         report = judge_leaks(self._window.history, self._target, self._facts)
-        seen = summarise(snapshot, report, self._places, sees_ghosts=self._local.sees_ghosts)
+        seen = summarise(snapshot, report, self._places, time.monotonic(), sees_ghosts=self._local.sees_ghosts)
         # What is asked less often than every look stays as it was until it is asked again.
         if seen.ended is None and self.state.seen is not None:
             seen = seen._replace(ended=self.state.seen.ended)

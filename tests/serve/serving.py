@@ -92,8 +92,8 @@ def write_config(profiles: Mapping[str, str], *, more: str = "") -> Path:
 
 
 @contextlib.contextmanager
-def serving(*arguments: str | Path, interval: str = "500ms") -> Iterator[Serving]:
+def serving(*arguments: str | Path, interval: str = "500ms", env: Mapping[str, str] | None = None) -> Iterator[Serving]:
     """`dbdoctor serve` on a free port with these arguments; killed at the end when it still runs."""
-    running = start_dbdoctor("serve", *arguments, "--listen", "127.0.0.1:0", "--interval", interval)
+    running = start_dbdoctor("serve", *arguments, "--listen", "127.0.0.1:0", "--interval", interval, env=env)
     with running:
         yield Serving(running)

@@ -6,14 +6,20 @@ import threading
 
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.leaks import GroupKey, GroupReport, Verdict, WatchOptions
+from dbdoctor.model.server import ServerFacts, Slots
 from dbdoctor.model.session import IDLE, Session
 from dbdoctor.model.snapshot import EndedSessions, Gap, Snapshot
 from dbdoctor.rules.sessions import judge_leaks
 from dbdoctor.serve.fleet import Fleet
 from dbdoctor.serve.labels import MOST_GROUPS, OTHERS, Places
+from dbdoctor.serve.metrics import METRICS
+from dbdoctor.serve.page import Page, lines_of
+from dbdoctor.serve.state import Counts, Failed, Group, Seen, StageTime, State
 from dbdoctor.serve.target_watch import Pacing
 from dbdoctor.serve.window import WINDOW, Window
 from dbdoctor.targets.parse import parse_dsn
+from tests.cli.test_startup import imported
+from tests.serve.serving import series_of
 
 
 def group(name: str, verdict: Verdict = Verdict.OK, sessions: int = 1) -> GroupReport:
@@ -54,6 +60,49 @@ def session(number: int, at: float) -> Session:
     return Session(number, at, "app", "shop", "api", "10.0.0.1", 5000, IDLE, at, None, at, None, False, None)
 
 
+def test_every_metric_is_there_when_its_value_is_known() -> None:
+    target = parse_dsn("postgresql://app@db/shop")
+    counts = Counts(1, 2, 3, 4)
+    seen = Seen(
+        at=1e9,
+        took=0.01,
+        counts=counts,
+        verdicts=dict.fromkeys(Verdict, 1),
+        groups=(Group("api", "app", "shop", counts, Verdict.LEAK),),
+        slots=Slots(100, 3, 60),
+        exhausted_in=120.0,
+        longest_idle_in_transaction=7.0,
+        oldest_transaction=8.0,
+        ghosts=2,
+        ended=EndedSessions(1, 2, 3),
+    )
+    state = State(
+        "shop",
+        target,
+        up=True,
+        failed=Failed("login", "too-many-clients"),
+        stages=(StageTime("login", 0.5),),
+        logged_in_at=1e9,
+        looked_at=1e9,
+        findings={("slots-nearly-full", "error"): 1},
+        facts=ServerFacts("PostgreSQL", "18.1", 180001),
+        seen=seen,
+    )
+    lines = lines_of(state)
+    assert [metric.name for metric in METRICS if not lines[metric.name + "_total" * (metric.kind == "counter")]] == []
+    found = series_of(Page(1).text([lines]).decode())
+    assert found["dbdoctor_slots_exhausted_in_seconds", frozenset({("target", "shop")})] == 120
+    assert found["dbdoctor_sessions_ended_total", frozenset({("target", "shop"), ("how", "fatal")})] == 2
+    labels = {"target": "shop", "application": "api", "user": "app", "db_namespace": "shop", "verdict": "leak"}
+    assert found["dbdoctor_group_verdict", frozenset(labels.items())] == 1
+
+
+def test_help_costs_no_import_of_the_client() -> None:
+    code, names = imported("serve", "--help")
+    assert code == 0
+    assert "prometheus_client" not in names
+
+
 def test_what_happened_once_is_not_held_against_a_server_for_ever() -> None:
     window, said, samples = Window(WatchOptions()), [], []
     for step in range(int(2.5 * WINDOW / 60)):
@@ -82,7 +131,8 @@ def test_a_gap_is_a_gap_for_whatever_is_judged() -> None:
 
 
 def test_a_thread_that_hangs_is_told_and_the_others_go_on() -> None:
-    hold, said = threading.Event(), []
+    hold = threading.Event()
+    said: list[str] = []
 
     def judge(examination: Examination) -> Examination:
         if examination.target.database == "hangs":

@@ -57,19 +57,25 @@ def test_targets_that_hang_are_named(postgres: PostgresServer) -> None:
         )
         at = stack.enter_context(serving("--all", "--config", config, "--login-timeout", "500ms"))
         at.wait_for("dbdoctor_failure", target="swallows", stage="connect", error_type="no-answer")
-        at.wait_for("dbdoctor_failure", target="silent", stage="login", error_type="accepted-then-silent")
+        at.wait_for("dbdoctor_failure", target="silent", stage="tls", error_type="accepted-then-silent")
         assert '"up": 0' in ask(at.port, "/healthz").text
 
 
-def test_slots_that_are_all_taken_are_named_and_what_was_seen_stays_until_then(start_postgres) -> None:
-    """The session is there while the slots go: an application that leaks does not shut the doctor out."""
+def test_our_session_is_not_given_up_while_slots_are_short(start_postgres) -> None:
+    """An application that leaks does not shut the doctor out: with all slots taken there is no login anew."""
     server = start_postgres(settings={"max_connections": 12})
     server.execute("create role app login password 'a'")
     dsn = server.dsn(user="app", password="a")
-    with serving(dsn, "--no-config") as at, contextlib.ExitStack() as stack:
+    with serving(dsn, "--no-config", "--login-every", "400ms", interval="200ms") as at, contextlib.ExitStack() as stack:
         at.wait_for("dbdoctor_up")
         for _ in range(8):
             stack.enter_context(contextlib.closing(server.connect(user="app", password="a")))
         at.wait_for("dbdoctor_slots_free", 0.0)
         at.wait_for("dbdoctor_findings", code="slots-nearly-full", severity="error")
+        login = at.value("dbdoctor_last_login_timestamp_seconds")
+        answered = at.value("dbdoctor_looks_total", outcome="answered") or 0.0
+        wait_until(lambda: (at.value("dbdoctor_looks_total", outcome="answered") or 0.0) >= answered + 8, "eight looks")
+        assert at.value("dbdoctor_last_login_timestamp_seconds") == login
         assert at.value("dbdoctor_up") == 1
+        stack.close()
+        wait_until(lambda: at.value("dbdoctor_last_login_timestamp_seconds") != login, "a login anew")
