@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,9 +22,10 @@ from dbdoctor.rules._common import count
 from dbdoctor.sizing.barging import WAKE_UP, PoolModel, wake_up_of
 from dbdoctor.sizing.case import Case
 from dbdoctor.trials.load import LoadOrder, LoadSeen
-from dbdoctor.trials.load_judge import Foretold, foretell, judge_load, model_of
+from dbdoctor.trials.load_judge import Foretold, Run, foretell, judge_load, model_of
 from dbdoctor.trials.load_plans import current_plan, recommended_plan
-from dbdoctor.trials.load_window import window
+from dbdoctor.trials.load_window import windows
+from dbdoctor.trials.loading import run_together
 
 if TYPE_CHECKING:
     from dbdoctor.probe.resolve import Address
@@ -33,16 +35,22 @@ if TYPE_CHECKING:
 
 _RUNS = 2  # of each pool, in turn, so that what else happens on the machine meets both
 _MOST_CHECKOUTS, _MOST_THREADS = 50_000, 400
+_MOST_PROCESSES = 8  # run at the same time: this machine runs them all
 _CONNECT, _ROUND_TRIP = 0.005, 0.0005  # seconds, where none was measured: a login and a round trip within a data centre
 _BESIDE = 1.0  # seconds of a run beside its window: logins, and the last uses
 
 
 class _Planned(NamedTuple):
-    """A pool to run, what it is foretold to do, and the simulated pool that says so."""
+    """A pool to run, what it is foretold to do in each process, and the simulated pool that says so."""
 
     pool: PoolPlan
-    foretold: Foretold
+    foretold: tuple[Foretold, ...]
     model: PoolModel
+
+    @property
+    def most_open(self) -> int:
+        """Connections that one process will open."""
+        return max(one.most_open for one in self.foretold)
 
 
 class Say(NamedTuple):
@@ -74,28 +82,29 @@ class Verification:
         self._login_timeout = login_timeout
         self._is_demo = is_demo
         self._notes: list[str] = []
-        self._seen: dict[str, list[LoadSeen]] = {}
+        self._seen: dict[str, list[Run]] = {}
         self._faults: tuple[ThroughFault, ...] = ()
 
     def run(self) -> Verified | None:
         """What came of it; None when it was not confirmed. Raises CannotLookError and UsageError before anything is opened."""
-        course = self._window()
-        planned = self._planned(course)
+        courses = self._windows()
+        planned = self._planned(courses)
         faults = self._fault_plan()
-        if not self._may_begin(course, planned, faults):
+        if not self._may_begin(courses, planned, faults):
             self._say.line("nothing was opened")
             return None
         incomplete = None
         try:
-            self._run(course, planned, faults)
+            self._run(courses, planned, faults)
         except KeyboardInterrupt:
             incomplete = "interrupted"
         return Verified(
             seconds=self._asked.seconds,
-            checkouts=len(course.arrivals),
-            process=course.process,
+            checkouts=sum(len(course.arrivals) for course in courses),
+            process=courses[0].process,
+            processes=len(courses),
             statement=self._asked.statement is not None,
-            verdicts=tuple(self._verdict(one, course) for one in planned if self._seen.get(one.pool.name)),
+            verdicts=tuple(self._verdict(one, len(courses)) for one in planned if self._seen.get(one.pool.name)),
             faults=self._faults,
             notes=tuple(self._notes),
             incomplete=incomplete,
@@ -103,25 +112,40 @@ class Verification:
 
     # What is run
 
-    def _window(self) -> Course:
+    def _windows(self) -> list[Course]:
+        """The demand of as many processes as there is room for."""
         demand = self._case.demand
         if not isinstance(demand, Trace | Stated):
             raise UsageError("there is no demand to run", help="add `--trace FILE`, or `--rate R --use-time T`")
-        course = window(demand, self._asked.seconds)
-        if not course.arrivals:
+        there = demand.processes if isinstance(demand, Trace) else self._case.service.pools_at_rest
+        courses = windows(demand, self._asked.seconds, max(1, min(there, _MOST_PROCESSES, self._fitting)))
+        if not any(course.arrivals for course in courses):
             raise CannotLookError("no checkout falls into the window", help="make it longer with `--verify-for`")
-        if len(course.arrivals) > _MOST_CHECKOUTS:
+        courses = [course for course in courses if course.arrivals]
+        while len(courses) > 1 and sum(len(course.arrivals) for course in courses) > _MOST_CHECKOUTS:
+            courses.pop()
+        if len(courses[0].arrivals) > _MOST_CHECKOUTS:
             raise CannotLookError(
-                f"{len(course.arrivals):,} checkouts in {format_duration(self._asked.seconds)} are more than this client makes",
+                f"{len(courses[0].arrivals):,} checkouts in {format_duration(self._asked.seconds)} are more than this client "
+                "makes",
                 help="make the window shorter with `--verify-for`",
             )
-        if isinstance(demand, Trace) and demand.processes > 1:
-            self._notes.append(f"the demand of one process of {demand.processes} was run, the busiest")
+        if len(courses) < there:
+            those = "the busiest" if isinstance(demand, Trace) else "all alike"
+            self._notes.append(f"the demand of {count(len(courses), 'process')} of {there} was run, {those}")
         if isinstance(demand, Stated):
-            self._notes.append("the demand of one process was made up from the stated figures, with its busiest second")
-        return course
+            self._notes.append("the demand was made up from the stated figures, with its busiest second")
+        return courses
 
-    def _planned(self, course: Course) -> list[_Planned]:
+    @property
+    def _fitting(self) -> int:
+        """Processes for which there are sessions to spare, with the recommended pool and the current one."""
+        room = self._room
+        pools = (recommended_plan(self._found.settings), current_plan(self._case.current))
+        most = max((one.pool_size + one.max_overflow for one in pools if one is not None), default=1)
+        return _MOST_PROCESSES if room is None else room // most
+
+    def _planned(self, courses: list[Course]) -> list[_Planned]:
         """The current pool, if it is known and another one, and the recommended."""
         pool = recommended_plan(self._found.settings)
         if pool is None:
@@ -130,14 +154,14 @@ class Verification:
                 cause="NullPool is recommended, since a pooler shares the connections out",
                 help="verify at the server itself, past the pooler",
             )
-        recommended = self._foretold(pool, course)
+        recommended = self._foretold(pool, courses)
         now = current_plan(self._case.current)
         if now is None:
             self._notes.append("only the recommended settings were run: a current pool with a limit is not known")
-        planned = [] if now is None or self._found.current_is_fine else [self._foretold(now, course)]
-        return self._within(planned, recommended)
+        planned = [] if now is None or self._found.current_is_fine else [self._foretold(now, courses)]
+        return self._within(planned, recommended, len(courses))
 
-    def _foretold(self, pool: PoolPlan, course: Course) -> _Planned:
+    def _foretold(self, pool: PoolPlan, courses: list[Course]) -> _Planned:
         around, demand = self._case.around, self._case.demand
         model = model_of(
             pool,
@@ -145,7 +169,7 @@ class Verification:
             round_trip=_ROUND_TRIP if around.round_trip is None else around.round_trip,
             wake_up=wake_up_of(demand.courses) if isinstance(demand, Trace) else WAKE_UP,
         )
-        return _Planned(pool, foretell(course, model), model)
+        return _Planned(pool, tuple(foretell(course, model) for course in courses), model)
 
     @property
     def _room(self) -> int | None:
@@ -153,12 +177,12 @@ class Verification:
         spare = spare_slots(self._case.facts)
         return None if spare is None else spare - 1
 
-    def _within(self, others: list[_Planned], recommended: _Planned) -> list[_Planned]:
+    def _within(self, others: list[_Planned], recommended: _Planned, processes: int) -> list[_Planned]:
         """No more sessions than are to spare. Raises CannotLookError."""
         room = self._room
         if room is None:
             return [*others, recommended]
-        fitting = [_fitted(one, room) for one in (*others, recommended)]
+        fitting = [_fitted(one, room // processes) for one in (*others, recommended)]
         if fitting[-1] is None:
             raise CannotLookError(
                 f"too few sessions are free there: {recommended.pool.pool_size + recommended.pool.max_overflow} are wanted",
@@ -180,8 +204,8 @@ class Verification:
 
     # Announced and asked
 
-    def _may_begin(self, course: Course, planned: list[_Planned], faults: Plan | None) -> bool:
-        most = max([_most(planned), *([faults.sessions] if faults else [])])
+    def _may_begin(self, courses: list[Course], planned: list[_Planned], faults: Plan | None) -> bool:
+        most = max([_most(planned) * len(courses), *([faults.sessions] if faults else [])])
         names = " and the ".join(one.pool.name for one in planned)
         does = "sleeps in the server" if self._asked.statement is None else "runs your statement, and is rolled back"
         lasts = _RUNS * len(planned) * (self._asked.seconds + _BESIDE) + (faults.longest if faults else 0.0)
@@ -190,7 +214,9 @@ class Verification:
             if faults
             else ()
         )
-        what = f"{len(course.arrivals):,} checkouts in {format_duration(self._asked.seconds)}"
+        checkouts = sum(len(course.arrivals) for course in courses)
+        by = f" by {len(courses)} processes" if len(courses) > 1 else ""
+        what = f"{checkouts:,} checkouts{by} in {format_duration(self._asked.seconds)}"
         for line in (
             f"verifying on {self._target.shown}: {what}, {_RUNS} times with the {names} settings",
             f"opens at most {count(most, 'session')} of its own at once and one that observes; each checkout {does}",
@@ -210,7 +236,7 @@ class Verification:
 
     # The runs
 
-    def _run(self, course: Course, planned: list[_Planned], faults: Plan | None) -> None:
+    def _run(self, courses: list[Course], planned: list[_Planned], faults: Plan | None) -> None:
         from dbdoctor.probe.deadline import Deadline
         from dbdoctor.trials.loading import loading
         from dbdoctor.trials.observer import open_observer
@@ -228,10 +254,12 @@ class Verification:
                     "the server was lost", cause=str(error), help="run `dbdoctor check` on it"
                 ) from None
             stack.callback(observer.close)
-            with loading(self._target, address, observer) as load:
+            with contextlib.ExitStack() as running:
+                loads = [running.enter_context(loading(self._target, address, observer)) for _ in courses]
                 for number in range(_RUNS):
                     for one in planned:
-                        self._seen.setdefault(one.pool.name, []).append(self._once(load, one, course, number))
+                        seen = self._once(loads, one, courses, number)
+                        self._seen.setdefault(one.pool.name, []).extend(map(Run, courses, seen))
             if faults is not None:
                 self._faults = self._through(faults, address, observer)
 
@@ -243,21 +271,29 @@ class Verification:
 
         return through_faults(self._target, address, observer, faults, self._login_timeout, tick)
 
-    def _once(self, load: Loading, one: _Planned, course: Course, number: int) -> LoadSeen:
-        threads = min(_MOST_THREADS, round(1.5 * one.foretold.most_at_once) + 20, len(course.arrivals))
-        order = LoadOrder(course.arrivals, course.uses, threads, one.pool.pool_size, self._asked.statement)
+    def _once(self, loads: list[Loading], one: _Planned, courses: list[Course], number: int) -> list[LoadSeen]:
+        orders = [
+            LoadOrder(
+                course.arrivals,
+                course.uses,
+                min(_MOST_THREADS, round(1.5 * foretold.most_at_once) + 20, len(course.arrivals)),
+                one.pool.pool_size,
+                self._asked.statement,
+            )
+            for course, foretold in zip(courses, one.foretold, strict=True)
+        ]
         what = f"running the demand with the {one.pool.name} settings, {number + 1} of {_RUNS}"
-        end = self._asked.seconds + _BESIDE
-        return load.run(
-            one.pool,
-            order,
-            lambda passed: self._say.progress(f"{what}, {format_duration(max(0.0, end - passed))} left"),
-        )
+        began, end = time.monotonic(), self._asked.seconds + _BESIDE
 
-    def _verdict(self, one: _Planned, course: Course) -> Verdict:
-        seen = self._seen[one.pool.name]
-        wait = self._found.target.wait
-        return judge_load(one.pool, course, seen, one.model, wait, own_uses=self._asked.statement is not None)
+        def tick(_passed: float) -> None:
+            self._say.progress(f"{what}, {format_duration(max(0.0, end - (time.monotonic() - began)))} left")
+
+        return run_together(loads, one.pool, orders, tick)
+
+    def _verdict(self, one: _Planned, processes: int) -> Verdict:
+        own_uses, wait = self._asked.statement is not None, self._found.target.wait
+        runs = self._seen[one.pool.name]
+        return judge_load(one.pool, runs, one.model, wait, own_uses=own_uses, processes=processes)
 
 
 def _most(planned: list[_Planned]) -> int:
@@ -270,7 +306,7 @@ def _fitted(one: _Planned, room: int) -> _Planned | None:
     pool = one.pool
     if pool.pool_size + pool.max_overflow <= room:
         return one
-    if pool.pool_size > room or one.foretold.most_open > room:
+    if pool.pool_size > room or one.most_open > room:
         return None
     overflow = room - pool.pool_size
     return one._replace(pool=replace(pool, max_overflow=overflow), model=one.model._replace(overflow=overflow))

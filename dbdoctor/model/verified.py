@@ -64,9 +64,10 @@ class ThroughFault(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """All of it. `seconds` is the window's length, `process` whose demand it is, `statement` whether it was the user's.
+    """All of it. `seconds` is the window's length, `statement` whether it was the user's.
 
-    `incomplete` says why not everything was run (interrupted).
+    `processes` were run at the same time, each with a pool, and `process` is the busiest. `incomplete` says why not
+    everything was run (interrupted).
     """
 
     seconds: float
@@ -77,3 +78,4 @@ class Verified:
     faults: tuple[ThroughFault, ...] = ()
     notes: tuple[str, ...] = ()
     incomplete: str | None = None
+    processes: int = 1

@@ -30,7 +30,8 @@ def verified_lines(found: Verified, style: Style) -> Iterator[str]:
     yield ""
     yield style.paint("verified by running it", bold=True)
     does = "your statement" if found.statement else "a sleep in the server"
-    text = f"{found.checkouts:,} checkouts in {format_duration(found.seconds)}, each {does}, by an open loop"
+    by = f" by {found.processes} processes, each with a pool" if found.processes > 1 else ""
+    text = f"{found.checkouts:,} checkouts{by} in {format_duration(found.seconds)}, each {does}, by an open loop"
     yield fill(text, style.width, "      ", "  ")
     rows = [row for one in found.verdicts for row in _rows(one)]
     if rows:
@@ -85,6 +86,7 @@ def verified_object(found: Verified | None) -> dict[str, Any] | None:
         "window_seconds": number(found.seconds),
         "checkouts": found.checkouts,
         "process": text_or_none(found.process),
+        "processes": found.processes,
         "statement": found.statement,
         "pools": [_pool(one) for one in found.verdicts],
         "faults": [cleaned(one._asdict()) for one in found.faults],

@@ -32,6 +32,13 @@ class Foretold(NamedTuple):
     most_at_once: int
 
 
+class Run(NamedTuple):
+    """What was run in one process, and what came of it."""
+
+    course: Course
+    seen: LoadSeen
+
+
 def model_of(pool: PoolPlan, *, connect: float, round_trip: float, wake_up: float) -> PoolModel:
     """The pool to simulate; the times are seconds."""
     return PoolModel(
@@ -56,18 +63,22 @@ def foretell(course: Course, model: PoolModel, uses: Sequence[float] | None = No
 
 
 def judge_load(
-    pool: PoolPlan, course: Course, seen: Sequence[LoadSeen], model: PoolModel, target_wait: float, *, own_uses: bool
+    pool: PoolPlan, runs: Sequence[Run], model: PoolModel, target_wait: float, *, own_uses: bool, processes: int = 1
 ) -> Verdict:
     """The runs of one pool together; foretold with logins as long as they were in the run, which is not the pool's doing.
 
-    `own_uses`: what was run was not the window's uses, so that those that were measured are foretold.
+    Of each of the `processes` there is a run for every time that all were run. `own_uses`: what was run was not the
+    window's uses, so that those that were measured are foretold.
     """
-    foretold = [foretell(course, _as_run(model, one), one.uses if own_uses else None).waits for one in seen]
+    foretold = [
+        foretell(one.course, _as_run(model, one.seen), one.seen.uses if own_uses else None).waits for one in runs
+    ]
+    seen = [one.seen for one in runs]
     late = sorted(late for one in seen for late in one.late)
     used = [use for one in seen for use, wait in zip(one.uses, one.waits, strict=True) if wait is not None]
     verdict = Verdict(
         pool,
-        len(seen),
+        len(seen) // processes,
         sum(len(one.waits) for one in seen),
         _mean_of(foretold),
         measured=_measured(seen),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import accumulate
 
 from dbdoctor.model.demand import Course, Stated, Trace
@@ -21,6 +22,41 @@ def window(demand: Trace | Stated, seconds: float, seed: int = 1) -> Course:
     if isinstance(demand, Stated):
         return _made(demand, seconds, seed)
     return max((_busiest(course, seconds) for course in demand.courses), key=lambda course: sum(course.uses))
+
+
+def windows(demand: Trace | Stated, seconds: float, most: int, seed: int = 1) -> list[Course]:
+    """The same stretch of time of several processes, `most` at most, those with the most use first.
+
+    The stretch is that with the most use of all together; arrivals count from its beginning.
+    """
+    if most == 1:
+        return [window(demand, seconds, seed)]
+    if isinstance(demand, Stated):
+        return [_made(demand, seconds, seed + number) for number in range(most)]
+    begin = _busiest_moment(demand.courses, seconds)
+    parts = [_between(course, begin, begin + seconds) for course in demand.courses]
+    return sorted((part for part in parts if part.arrivals), key=lambda part: sum(part.uses), reverse=True)[:most]
+
+
+def _busiest_moment(courses: Sequence[Course], seconds: float) -> float:
+    rows = sorted(row for course in courses for row in zip(course.arrivals, course.uses, strict=True))
+    best = rows[0][0]
+    within = most = 0.0
+    last = 0
+    for arrival, use in rows:
+        while last < len(rows) and rows[last][0] < arrival + seconds:
+            within += rows[last][1]
+            last += 1
+        if within > most:
+            most, best = within, arrival
+        within -= use
+    return best
+
+
+def _between(course: Course, begin: float, end: float) -> Course:
+    first, last = (bisect_left(course.arrivals, edge) for edge in (begin, end))
+    arrivals = array("d", (arrival - begin for arrival in course.arrivals[first:last]))
+    return Course(course.process, arrivals, course.waits[first:last], course.uses[first:last])
 
 
 def _busiest(course: Course, seconds: float) -> Course:

@@ -7,7 +7,7 @@ import dataclasses
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dbdoctor.databases.odbc.connection_string import write_keywords
@@ -39,6 +39,11 @@ class Loading:
 
     def run(self, pool: PoolPlan, load: LoadOrder, tick: Tick) -> LoadSeen:
         """One run; `tick` is told the seconds since it began. Raises CannotLookError when it could not begin."""
+        self.begin(pool, load)
+        return self.seen(tick)
+
+    def begin(self, pool: PoolPlan, load: LoadOrder) -> None:
+        """Have the process begin a run; `seen` awaits it."""
         self._lines.send(
             {
                 "product": self._product.value,
@@ -47,6 +52,9 @@ class Loading:
                 "load": {**load._asdict(), "arrivals": list(load.arrivals), "uses": list(load.uses)},
             }
         )
+
+    def seen(self, tick: Tick) -> LoadSeen:
+        """What came of the run that was begun. Raises CannotLookError when it could not begin."""
         told = self._await(tick)
         if "broken" in told:
             raise CannotLookError(
@@ -100,3 +108,10 @@ def _with_pool(product: Product, connect: Mapping[str, Any], pool: PoolPlan) -> 
     found: dict[str, Any] = {"odbc_connect": write_keywords(connect["keywords"], str(connect["kind"]))}
     seconds = pool.connect_args.get("timeout") or connect.get("login_timeout")
     return {**found, "timeout": int(seconds)} if seconds else found
+
+
+def run_together(loads: Sequence[Loading], pool: PoolPlan, orders: Sequence[LoadOrder], tick: Tick) -> list[LoadSeen]:
+    """One order for each process, all at the same time, each with a pool of its own. Raises as `Loading.run` does."""
+    for load, order in zip(loads, orders, strict=True):
+        load.begin(pool, order)
+    return [load.seen(tick) for load in loads]

@@ -170,3 +170,38 @@ def test_bad_input_is_a_clear_error(arguments, words):
     assert result.exit_code == 2
     assert words in result.stderr
     assert "help:" in result.stderr
+
+
+def test_several_processes_are_run_at_the_same_time(postgres, tmp_path):
+    """Each with a pool of its own: one is busy, the other hardly, and the sessions of both are announced."""
+    path = tmp_path / "trace.csv"
+    busy = (f"{n / 25:.3f},0,0.1,busy" for n in range(75))
+    calm = (f"{n / 4:.3f},0,0.02,calm" for n in range(12))
+    path.write_text("\n".join(("arrival,wait,use,process", *busy, *calm)) + "\n")
+    result = run_dbdoctor(
+        "recommend", postgres.dsn(), "--trace", path, "--verify", "--verify-for", "2s", "--yes", "--json", timeout=90
+    )
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    verified = found["verified"]
+    assert (verified["processes"], verified["process"]) == (2, "busy")
+    (then,) = verified["pools"]
+    assert then["runs"] == 2
+    assert then["checkouts"] == 2 * verified["checkouts"]
+    assert 50 + 6 <= verified["checkouts"] <= 51 + 10
+    assert then["errors"] == 0
+    assert f"opens at most {2 * found['connections']} sessions of its own" in result.stderr
+    assert "by 2 processes" in result.stderr
+    assert _none_left(postgres)
+
+
+def test_no_more_processes_than_there_is_room_for(start_postgres):
+    server = start_postgres(settings={"max_connections": 14})
+    result = run_dbdoctor(
+        "recommend", server.dsn(), "--rate", "160", "--use-time", "20ms", "--burst", "1", "--processes", "8",
+        "--wait-target", "p99=100ms", "--verify", "--verify-for", "1s", "--yes", "--json", timeout=90,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    verified = json.loads(result.stdout)["verified"]
+    assert 1 <= verified["processes"] < 8
+    assert any("of 8 was run" in note for note in verified["notes"])

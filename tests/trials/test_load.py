@@ -17,8 +17,8 @@ from dbdoctor.probe.deadline import Deadline
 from dbdoctor.sizing.barging import WAKE_UP
 from dbdoctor.targets.parse import parse_dsn
 from dbdoctor.trials.load import LoadOrder, LoadSeen, sleep_statement
-from dbdoctor.trials.load_judge import foretell, judge_load, model_of
-from dbdoctor.trials.load_window import window
+from dbdoctor.trials.load_judge import Run, foretell, judge_load, model_of
+from dbdoctor.trials.load_window import window, windows
 from dbdoctor.trials.loading import Loading, loading
 from dbdoctor.trials.observer import PostgresqlObserver
 from dbdoctor.trials.targets import address_of
@@ -96,7 +96,7 @@ def test_a_statement_that_fails_voids_the_measurement(postgres):
     seen = _run(postgres.dsn(), _TWO, order)
     assert seen.errors == 30
     course = Course("", array("d", order.arrivals), array("d", [0.0] * 30), array("d", order.uses))
-    found = judge_load(_TWO, course, [seen], _model(_TWO), 0.01, own_uses=True)
+    found = judge_load(_TWO, [Run(course, seen)], _model(_TWO), 0.01, own_uses=True)
     assert found.agrees is None
     assert "30 of 30 checkouts failed" in (found.void or "")
     assert "no_such_column" in (found.void or "")
@@ -129,7 +129,7 @@ def test_predicted_beside_measured(postgres):
     course = window(Trace((demands.course((0.02 * n, 0.1) for n in range(100)),), 100, 2.0, 1), 2.0)
     pool = PoolPlan("x", "x", pool_size=4, max_overflow=0)
     order = LoadOrder(course.arrivals, course.uses, threads=100, warm=4)
-    found = judge_load(pool, course, [_run(postgres.dsn(), pool, order)], _model(pool), 5.0, own_uses=False)
+    found = judge_load(pool, [Run(course, _run(postgres.dsn(), pool, order))], _model(pool), 5.0, own_uses=False)
     assert found.void is None
     assert found.measured is not None
     assert found.ranges is not None
@@ -150,6 +150,19 @@ def test_the_window_is_the_busiest_and_begins_at_zero():
     assert found.arrivals[0] == 0.0
     assert found.arrivals[-1] < 5.0
     assert list(found.uses).count(0.5) == 20
+
+
+def test_several_processes_are_run_through_the_same_stretch():
+    quiet = demands.course((float(n), 0.01) for n in range(60))
+    busy = demands.course([*((n, 0.01) for n in range(60)), *((30 + n / 10, 0.5) for n in range(20))], "web-2")
+    both = Trace((quiet, busy), 140, 60.0, 2)
+    found = windows(both, 5.0, 8)
+    assert [course.process for course in found] == ["web-2", ""]
+    assert all(0 <= at < 5.0 for course in found for at in course.arrivals)
+    assert len(found[1].arrivals) == 5, "its own checkouts at that time, not its busiest"
+    assert [course.process for course in windows(both, 5.0, 1)] == ["web-2"]
+    made = windows(Stated(100, 0.02, 3.0), 20.0, 3)
+    assert len({tuple(course.arrivals) for course in made}) == 3
 
 
 def test_stated_figures_become_a_demand_of_that_rate_with_a_burst():
@@ -176,7 +189,7 @@ def test_a_client_that_was_late_measured_nothing():
     course = window(Stated(50, 0.02), 2.0)
     count = len(course.arrivals)
     seen = LoadSeen([0.03] * count, [0.02] * count, [0.03] * count, 0, 0, None, 0)
-    found = judge_load(_TWO, course, [seen, seen], _model(_TWO), 0.01, own_uses=False)
+    found = judge_load(_TWO, [Run(course, seen)] * 2, _model(_TWO), 0.01, own_uses=False)
     assert "could not keep up" in (found.void or "")
     assert found.agrees is None
 
@@ -186,9 +199,9 @@ def test_a_wrong_prediction_is_said_to_be_wrong():
     count = len(course.arrivals)
     pool = PoolPlan("x", "x", pool_size=20, max_overflow=0)
     right = LoadSeen([0.0001] * count, [0.02] * count, [0.0002] * count, 0, 0, None, 0)
-    assert judge_load(pool, course, [right], _model(pool), 0.01, own_uses=False).agrees is True
+    assert judge_load(pool, [Run(course, right)], _model(pool), 0.01, own_uses=False).agrees is True
     wrong = right._replace(waits=[0.3] * count)
-    assert judge_load(pool, course, [wrong], _model(pool), 0.01, own_uses=False).agrees is False
+    assert judge_load(pool, [Run(course, wrong)], _model(pool), 0.01, own_uses=False).agrees is False
 
 
 def test_what_is_foretold_begins_with_open_connections():
