@@ -20,6 +20,7 @@ _COMMANDS = {
     "trace": "Which lines of code held connections, and for how long?",
     "report": "Everything about one target, in one HTML file to pass on.",
     "serve": "How is a whole fleet, all the time? For Prometheus.",
+    "demo": "The tour: a flawed shop, diagnosed by every command. Start here.",
     "drivers": "Which ODBC drivers of SQL Server are here, and what is missing?",
     "explain": "The page behind a finding's code.",
     "schema": "The JSON Schema of what a command writes with --json.",
@@ -41,6 +42,7 @@ _HELP = """A doctor for database connections and connection pools.
   dbdoctor run -- gunicorn shop:app            which line of code holds a connection?
   dbdoctor trace                               what the newest run recorded, by line
   dbdoctor report shop                         all of it in one HTML file to pass on
+  dbdoctor demo                                the tour: see it all at work
   dbdoctor drivers                             which drivers of SQL Server are here?
   dbdoctor explain too-many-clients            the page behind a code
   dbdoctor schema check                        the JSON Schema of an output

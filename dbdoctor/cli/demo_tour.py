@@ -1,0 +1,171 @@
+"""Runs the tour: each command for real, as a process of its own, with its own output."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import textwrap
+import time
+from contextlib import ExitStack
+
+from dbdoctor.cli.demo_steps import FAST, FULL, Step, diagnosis, path, proof, recommendation
+from dbdoctor.cli.progress import Progress
+from dbdoctor.demo.embedded import embedded_postgresql
+from dbdoctor.demo.fixes import FIXES
+from dbdoctor.demo.shop_owner import Shop, open_shop
+from dbdoctor.errors import ExitCode
+from dbdoctor.render.style import Style
+
+_INTRODUCTION = """\
+This is a small shop on a PostgreSQL of its own, both started for this tour. Five services: `catalogue` is healthy; \
+`orders`, `invoices` and `payments` each have a flaw in their code; `mail` sits behind a firewall that forgets idle \
+connections. Every command below is run for real, and what you see is its own output.\
+"""
+
+
+class Tour:
+    """The tour, at one of two paces; `pauses` waits for Enter between steps, if stdin and stdout are a terminal."""
+
+    def __init__(self, *, fast: bool, pauses: bool, no_color: bool) -> None:
+        self._pace = FAST if fast else FULL
+        self._pauses = pauses and sys.stdin.isatty() and sys.stdout.isatty()
+        self._no_color = no_color
+        self._style = Style.of(sys.stdout, no_color=no_color)
+        self._number = 0
+        self._failed = False
+
+    def run(self) -> int:
+        """Take the tour; gives the exit code. Whatever was started is stopped, however it ends."""
+        started = time.monotonic()
+        with ExitStack() as stack:
+            shop = self._open(stack)
+            self._say(_INTRODUCTION)
+            self._paragraph(f"Its code is in {shop.directory}/shop, for as long as this runs.")
+            self._show(shop, diagnosis(self._pace))
+            self._mend(shop)
+            self._show(shop, path(self._pace))
+            self._show(shop, recommendation(self._pace))
+            self._settle(shop)
+            self._show(shop, proof(self._pace))
+            took = time.monotonic() - started
+        self._say(f"That was dbdoctor, in {took:.0f} s. Everything that was started is stopped and removed.")
+        self._paragraph(
+            "Now yours: `dbdoctor check DSN`, then `dbdoctor leaks DSN`. `dbdoctor demo --shell` leaves the flawed shop "
+            "running for you to play with."
+        )
+        return ExitCode.INTERNAL if self._failed else ExitCode.OK
+
+    # --- what happens
+
+    def _open(self, stack: ExitStack) -> Shop:
+        progress = Progress()
+        try:
+            target = stack.enter_context(embedded_postgresql(on_progress=progress.note))
+            progress.note("opening the shop")
+            shop = stack.enter_context(open_shop(target, idle_timeout=self._pace.firewall))
+            self._start(shop, "recordings")
+        finally:
+            progress.clear()
+        return shop
+
+    def _start(self, shop: Shop, recordings: str) -> None:
+        """Start the services, and give them time to do what they do: a leak is something that grows."""
+        shop.start(leak_after="2s", recordings=shop.directory / recordings)
+        shop.wait_until_open(recordings)
+        time.sleep(self._pace.warm_up)
+
+    def _show(self, shop: Shop, steps: tuple[Step, ...]) -> None:
+        for step in steps:
+            self._title(step.title)
+            self._command(f"dbdoctor {step.command}")
+            self._run(shop, shlex.split(step.command))
+            self._notice(step.notice)
+            self._pause()
+
+    def _mend(self, shop: Shop) -> None:
+        self._title("The code is mended")
+        for fix in FIXES:
+            self._paragraph(f"shop/{fix.name}: {fix.mends}")
+            self._difference(fix.old, fix.new)
+        shop.stop()
+        shop.apply()
+        self._start(shop, "recordings-mended")
+        self._pause()
+
+    def _settle(self, shop: Shop) -> None:
+        arguments = ["recommend", "through-firewall", "--trace", "recordings-mended", "--idle-timeout"]
+        arguments += [f"{self._pace.firewall:g}s", "--format", "toml"]
+        self._title("The settings are applied")
+        self._command(f"dbdoctor {shlex.join(arguments)} > pool.toml")
+        settings = shop.directory / "pool.toml"
+        with settings.open("wb") as file:
+            self._run(shop, arguments, output=file.fileno())
+        for line in settings.read_text().splitlines():
+            if line.strip() and not line.startswith("#"):
+                self._line(f"  {line}")
+        self._command("python -m shop    # again: its engines read pool.toml")
+        shop.stop()
+        self._start(shop, "recordings-after")
+        self._pause()
+
+    def _run(self, shop: Shop, arguments: list[str], output: int | None = None) -> None:
+        import subprocess
+
+        sys.stdout.flush()
+        environment = shop.environment() | ({"NO_COLOR": "1"} if self._no_color else {})
+        result = subprocess.run(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "dbdoctor", *arguments],
+            cwd=shop.directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            check=False,
+        )
+        self._failed |= result.returncode not in (ExitCode.OK, ExitCode.FINDINGS)
+
+    # --- what is said
+
+    def _title(self, text: str) -> None:
+        self._number += 1
+        self._line()
+        self._line(self._style.paint(f"── {self._number}. {text} ".ljust(min(self._style.width, 80), "─"), bold=True))
+        self._line()
+
+    def _command(self, text: str) -> None:
+        self._line(self._style.paint("$ ", "green", bold=True) + self._style.paint(text, bold=True))
+
+    def _notice(self, text: str) -> None:
+        self._line()
+        for line in textwrap.wrap(f"Notice: {text}", min(self._style.width, 80) - 2, break_on_hyphens=False):
+            self._line(self._style.paint(f"▌ {line}", "cyan"))
+
+    def _difference(self, old: str, new: str) -> None:
+        import difflib
+
+        colours = {"-": "red", "+": "green"}
+        for line in difflib.ndiff(old.splitlines(), new.splitlines()):
+            if not line.startswith("?"):
+                self._line("    " + self._style.paint(line.rstrip(), colours.get(line[0])))
+        self._line()
+
+    def _say(self, text: str) -> None:
+        self._line()
+        self._paragraph(text)
+
+    def _paragraph(self, text: str) -> None:
+        for line in textwrap.wrap(text, min(self._style.width, 80), break_on_hyphens=False, break_long_words=False):
+            self._line(line)
+
+    def _line(self, text: str = "") -> None:
+        if not self._style.unicode:
+            text = text.replace("─", "-").replace("▌", "|")
+        print(text)
+
+    def _pause(self) -> None:
+        if not self._pauses:
+            return
+        sys.stdout.flush()
+        sys.stderr.write("\nEnter goes on, Ctrl-C ends the tour ")
+        sys.stderr.flush()
+        if not sys.stdin.readline():
+            self._pauses = False

@@ -1,0 +1,35 @@
+"""Runs the shop: `python -m shop` all of its services, each in a process, until the end of standard input."""
+
+import importlib
+import os
+import subprocess
+import sys
+
+SERVICES = ("catalogue", "orders", "invoices", "payments", "mail")
+
+
+def serve(service):
+    importlib.import_module(f"shop.{service}").main()
+
+
+def run_all():
+    processes = [
+        subprocess.Popen([sys.executable, "-m", "shop", service], stdin=subprocess.PIPE) for service in SERVICES
+    ]
+    sys.stdin.buffer.read()
+    for process in processes:
+        process.stdin.close()
+    for process in processes:
+        try:
+            process.wait(2)
+        except subprocess.TimeoutExpired:  # it hangs in the database
+            process.kill()
+            process.wait()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        serve(sys.argv[1])
+        sys.stdin.buffer.read()
+        os._exit(0)
+    run_all()
