@@ -47,6 +47,8 @@ def read_report_options(
     deadline, idle_timeout = path
     if recording is not None:
         _check_recording({"a target": target, "`--for`": seconds, "`--interval`": interval, "`--simulate`": simulate})
+    if trace is not None and str(trace) != "-" and not trace.exists():
+        raise UsageError("`--trace` names nothing that is there", help="name a file, or the directory of a run")
     if simulate:
         _check_question(target, yes=yes)
     elif yes:

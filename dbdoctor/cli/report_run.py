@@ -18,7 +18,7 @@ from dbdoctor.cli.report_file import check_place, default_name, write_report
 from dbdoctor.cli.report_options import ReportOptions
 from dbdoctor.errors import CannotLookError, DbdoctorError, ExitCode, UsageError
 from dbdoctor.model.examination import Examination
-from dbdoctor.model.report import WholeReport
+from dbdoctor.model.report import Traced, WholeReport
 from dbdoctor.model.target import Product, Target
 
 if TYPE_CHECKING:
@@ -100,8 +100,13 @@ class ReportRun:
     def _watch(self, target: Target, login_timeout: float) -> None:
         from dbdoctor.cli.report_watch import watch
 
-        seen = watch(target, self._asked.watching, login_timeout, self._progress.note)
+        seen = watch(target, self._asked.watching, login_timeout, self._recordings(), self._progress.note)
         self._found.update(leaks=seen.report, timeline=seen.moments)
+
+    def _recordings(self) -> Path | None:
+        """The recorder's files that were named; None is whatever recorders are at work here."""
+        trace = self._asked.trace
+        return trace if trace is not None and _is_of_recorder(trace) else None
 
     def _simulate(self, target: Target, login_timeout: float, *, is_demo: bool) -> None:
         if self._asked.simulate is None:
@@ -127,7 +132,7 @@ class ReportRun:
 
     def read(self, path: Path) -> None:
         """Everything that a recording tells. Raises UsageError for a file that is none."""
-        if path.is_dir() or schema_of(path).startswith(_OF_CHECKOUTS):
+        if _is_of_recorder(path):
             self._read_checkouts(path)
             return
         from dbdoctor.cli.report_watch import replayed
@@ -154,7 +159,7 @@ class ReportRun:
 
     def _trace(self, path: Path | None) -> None:
         """The recorder's summary by line of code, where there is a recorder's trace."""
-        if path is None or not (path.is_dir() or schema_of(path).startswith(_OF_CHECKOUTS)):
+        if path is None or not _is_of_recorder(path):
             why = (
                 "no recorder's trace was given" if path is None else "these checkouts do not say where they were taken"
             )
@@ -163,7 +168,14 @@ class ReportRun:
         self._part("trace", lambda: self._summarise(path))
 
     def _summarise(self, path: Path) -> None:
-        raise CannotLookError(f"{path.name} could not be summarised")
+        from dbdoctor.rules.recorded import judge_recorded
+        from dbdoctor.traces.summary import summarise
+
+        summary = summarise([path], lambda lines: self._progress.note(f"reading the trace, {lines:,} lines"))
+        if not summary.processes:
+            raise CannotLookError("there is no recording in it", cause="; ".join(summary.notes) or "it is empty")
+        findings, skipped = judge_recorded(summary)
+        self._found["traced"] = Traced(summary, tuple(findings), tuple(skipped))
 
     # The page
 
@@ -227,6 +239,10 @@ def schema_of(path: Path) -> str:
         return ""
     schema = first.get("schema") if isinstance(first, dict) else None
     return schema if isinstance(schema, str) else ""
+
+
+def _is_of_recorder(path: Path) -> bool:
+    return str(path) != "-" and (path.is_dir() or schema_of(path).startswith(_OF_CHECKOUTS))
 
 
 def _word(text: str) -> str:

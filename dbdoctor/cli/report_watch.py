@@ -34,8 +34,18 @@ class Recorded(NamedTuple):
     sessions: Sessions
 
 
-def watch(target: Target, asked: LeaksOptions, login_timeout: float, progress: Callable[[str], None]) -> Sessions:
-    """Look for as long as asked for. Raises CannotLookError when there was not one look."""
+def watch(
+    target: Target,
+    asked: LeaksOptions,
+    login_timeout: float,
+    recordings: Path | None,
+    progress: Callable[[str], None],
+) -> Sessions:
+    """Look for as long as asked for. Raises CannotLookError when there was not one look.
+
+    `recordings` is a recorder's file or directory; None: those of the recorders that are at work here.
+    """
+    from dbdoctor.cli.leaks_traces import recordings_of
     from dbdoctor.watch.choose import source_of
     from dbdoctor.watch.client_side import ClientSide
     from dbdoctor.watch.loop import Loop
@@ -48,7 +58,9 @@ def watch(target: Target, asked: LeaksOptions, login_timeout: float, progress: C
         source = source_of(target)
         stack.callback(source.close)
         own = lambda: source.own_connection  # noqa: E731
-        client_side = ClientSide(target, lambda: judged.facts, own, single_look=single_look)
+        client_side = ClientSide(
+            target, lambda: judged.facts, own, single_look=single_look, recordings=recordings_of(recordings)
+        )
         stack.callback(client_side.close)
         loop = Loop(
             source,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dbdoctor.model.advice import Advice
 from dbdoctor.model.examination import Examination
 from dbdoctor.model.finding import Finding, Skipped
 from dbdoctor.model.leaks import GroupKey, LeaksReport
+from dbdoctor.model.recorded_summary import Summary
 from dbdoctor.model.trial import SimulationReport
 
 
@@ -39,13 +40,20 @@ class Told(NamedTuple):
     command: str
 
 
+class Traced(NamedTuple):
+    """What a recorder saw inside the application: summed up by line of code, and judged."""
+
+    summary: Summary
+    findings: tuple[Finding, ...]
+    skipped: tuple[Skipped, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class WholeReport:
     """One target's report. `made_at` is Unix seconds by our clock; `source` says in words what it was made from.
 
     What was not looked at is None, and `absent` says why by the part's name (`check`, `leaks`, `simulate`, `recommend`,
     `trace`): a reason, and the command that would look, or None. `timeline` holds None for a time in which nobody looked.
-    `recorded` is the summary of a recorder's trace.
     """
 
     target: str
@@ -57,7 +65,7 @@ class WholeReport:
     timeline: tuple[Moment | None, ...] = ()
     simulation: SimulationReport | None = None
     advice: Advice | None = None
-    recorded: Any = None
+    traced: Traced | None = None
     absent: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -69,7 +77,7 @@ class WholeReport:
             ("check", self.examination.findings if self.examination else ()),
             ("simulate-timeout", self.simulation.findings if self.simulation else ()),
             ("recommend", self.advice.findings if self.advice else ()),
-            ("trace", tuple(getattr(self.recorded, "findings", ()))),
+            ("trace", self.traced.findings if self.traced else ()),
         )
         found: dict[tuple[str, str], Told] = {}
         for command, findings in parts:
@@ -80,5 +88,5 @@ class WholeReport:
     @property
     def skipped(self) -> tuple[Skipped, ...]:
         """The rules that could not look, each once."""
-        parts = (self.examination, self.leaks, self.advice)
+        parts = (self.examination, self.leaks, self.advice, self.traced)
         return tuple(dict.fromkeys(one for part in parts if part is not None for one in part.skipped))

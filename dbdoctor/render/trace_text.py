@@ -55,7 +55,7 @@ def trace_lines(
     limit: int = DEFAULT_LIMIT,
 ) -> Iterator[str]:
     """The same, line by line."""
-    yield fill(_whose(summary), style.width, "  ", "")
+    yield fill(whose(summary), style.width, "  ", "")
     yield from _pools(summary.pools, style)
     if summary.sites:
         yield ""
@@ -70,13 +70,13 @@ def trace_lines(
     for note in summary.notes:
         yield fill(f"note: {clean(note, 600)}", style.width, "  ", "")
     yield ""
-    yield fill(_last(summary), style.width, "  ", "")
+    yield fill(last_words(summary), style.width, "  ", "")
 
 
 # --- whose it is
 
 
-def _whose(summary: Summary) -> str:
+def whose(summary: Summary) -> str:
     """`shop.py on web1, 4 processes, 2025-11-21 14:30:05 to 14:35:17 UTC (5m 12s)`."""
     programs = Counter(process.header.program or "a program" for process in summary.processes)
     hosts = sorted({process.header.host for process in summary.processes if process.header.host})
@@ -98,12 +98,13 @@ def _from_to(began: float, until: float) -> str:
 
 def _pools(pools: Sequence[PoolSummary], style: Style) -> Iterator[str]:
     for pool in pools[:_MOST_POOLS]:
-        yield fill(_pool(pool), style.width, "    ", "  ")
+        yield fill(pool_words(pool), style.width, "    ", "  ")
     if len(pools) > _MOST_POOLS:
         yield f"  and {len(pools) - _MOST_POOLS} more kinds of pools (--json has all)"
 
 
-def _pool(pool: PoolSummary) -> str:
+def pool_words(pool: PoolSummary) -> str:
+    """A kind of pool: its settings, what it opened, and what went wrong with it."""
     where = f" on {clean(pool.server, 200)}" if pool.server else ""
     processes = count(pool.processes, "process", "processes")
     many = f", {pool.pools:,} of them in {processes}" if pool.pools > pool.processes else f", in {processes}"
@@ -189,7 +190,8 @@ def _times(times: Times) -> tuple[str, str, str]:
     return format_duration(times.mean), format_duration(times.p95), format_duration(times.longest)
 
 
-def _last(summary: Summary) -> str:
+def last_words(summary: Summary) -> str:
+    """The last line: how many checkouts there were, and what became of them."""
     out = sum(site.out for site in summary.sites)
     late = sum(site.overdue for site in summary.sites)
     timeouts = sum(group.count for group in summary.timeouts)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from dbdoctor.model.leaks import GroupKey, LeaksReport
 from dbdoctor.model.report import Moment, Span
 from dbdoctor.render.leaks_words import about, clock, plural
-from dbdoctor.render.report.figure import Canvas, Table, figure, path, rect, text, x_axis, y_axis
+from dbdoctor.render.report.figure import Canvas, Table, figure, legend, path, rect, text, x_axis, y_axis
 from dbdoctor.render.report.html import Child, Markup, el, join, name
 from dbdoctor.render.report.pieces import number
 from dbdoctor.render.report.scale import Scale, spread, ticks, time_ticks
@@ -38,21 +38,22 @@ def over_time(leaks: LeaksReport, moments: Sequence[Moment | None]) -> Markup | 
     if not courses:
         return None
     began, seconds = looked[0].since, looked[-1].until - looked[0].since
-    legend = el("ul", [_entry(position, course) for position, course in enumerate(courses)], class_="legend")
+    named = legend((course.letter, name(course.title, 200)) for course in courses)
 
     def draw(canvas: Canvas) -> Markup:
         return _draw(canvas, courses, moments, began, seconds)
 
     title = f"Sessions of each group, from {clock(began, date=True)} on"
-    return figure("sessions-plot", title, _says(courses, seconds), draw, _table(courses, moments), legend=legend)
+    return figure("sessions-plot", title, _says(courses, seconds), draw, _table(courses, moments), key_to=named)
 
 
 def _courses(leaks: LeaksReport, moments: Sequence[Moment | None]) -> list[Course]:
+    rank = {group.key: group.verdict.rank for group in leaks.groups}
+    moments = [_by_process(moment, rank) if moment else None for moment in moments]
     most: dict[GroupKey, int] = {}
     for moment in moments:
         for key, span in moment.groups.items() if moment else ():
             most[key] = max(most.get(key, 0), span.most)
-    rank = {group.key: group.verdict.rank for group in leaks.groups}
     order = sorted(most, key=lambda key: (-rank.get(key, 0), -most[key], key.shown))
     own = order[:_MOST_LINES] if len(order) > _MOST_LINES + 1 else order
     found = [
@@ -68,6 +69,16 @@ def _courses(leaks: LeaksReport, moments: Sequence[Moment | None]) -> list[Cours
     return found
 
 
+def _by_process(moment: Moment, known: Collection[GroupKey]) -> Moment:
+    """Sessions whose process was found only a moment later, counted with their own, where it can be one alone."""
+    groups: dict[GroupKey, Span] = {}
+    for key, span in moment.groups.items():
+        later = [one for one in known if one.process is not None and one._replace(process=None) == key]
+        own = later[0] if key not in known and len(later) == 1 else key
+        groups[own] = _sum([groups.get(own, _NOTHING), span])
+    return moment._replace(groups=groups)
+
+
 def _sum(spans: Sequence[Span]) -> Span:
     return Span(sum(span.least for span in spans), sum(span.most for span in spans))
 
@@ -80,13 +91,6 @@ def _says(courses: Sequence[Course], seconds: float) -> str:
             f"{course.letter}, {course.title}: from {seen[0].most} to {seen[-1].most}, {max(one.most for one in seen)} at most"
         )
     return f"In {about(seconds)}: {'; '.join(parts)}."
-
-
-def _entry(position: int, course: Course) -> Markup:
-    sample = el(
-        "svg", el("line", x1=0, y1=6, x2=40, y2=6, class_=f"s{position + 1}"), viewBox="0 0 40 12", aria_hidden="true"
-    )
-    return el("li", sample, el("b", course.letter), " ", name(course.title, 200))
 
 
 def _draw(

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dbdoctor.model.advice import Advice, SweepRow
 from dbdoctor.model.demand import Source
 from dbdoctor.render.recommend_words import time_words
-from dbdoctor.render.report.figure import Canvas, Table, figure, line, path, text, x_axis, y_axis
+from dbdoctor.render.report.figure import Canvas, Table, figure, legend, line, path, text, x_axis, y_axis
 from dbdoctor.render.report.html import Child, Markup, el, join
 from dbdoctor.render.report.pieces import command, number
 from dbdoctor.render.report.scale import Scale, decades, ticks
 
 # What is shorter is drawn as this (seconds): a logarithm has no nothing.
 _LEAST = 1e-4
+_WIDE, _NARROW = Canvas(760, 300, left=64), Canvas(340, 280, left=58, right=14)
 
 
 def curve(advice: Advice) -> Markup | None:
@@ -36,7 +37,13 @@ def curve(advice: Advice) -> Markup | None:
     says = f"With {rows[0].size} connections 99% wait up to {ends[0]}, with {rows[-1].size} up to {ends[1]}."
     if chosen is not None:
         says += f" {chosen.size} are recommended: {time_words(_p99(chosen))}."
-    return figure("curve-plot", title, says, draw, _table(rows))
+    return figure("curve-plot", title, says, draw, _table(rows), key_to=_legend(rows), canvases=(_WIDE, _NARROW))
+
+
+def _legend(rows: Sequence[SweepRow]) -> Markup:
+    endless = any(not math.isfinite(_p99(row)) for row in rows)
+    edge = "; at the upper edge: the wait has no end" if endless else ""
+    return legend((("A", f"99% of the checkouts wait at most so long{edge}"), ("B", "the mean wait")))
 
 
 def _p99(row: SweepRow) -> float:
@@ -72,12 +79,11 @@ def _draw(canvas: Canvas, rows: Sequence[SweepRow], advice: Advice) -> Markup:
     return join(
         y_axis(canvas, y, [(mark, _mark(mark)) for mark in marks], "wait (each line is ten times the one below)"),
         x_axis(canvas, x, [(step, f"{step:g}") for step in steps], "connections in a process"),
-        line(canvas.left, y.at(target), canvas.x_end, y.at(target), "limit"),
-        text(canvas.x_end, y.at(target) - 5, f"target {time_words(target)}", anchor="end", kind="letter error"),
+        line(canvas.left, y.at(target), canvas.x_end, y.at(target), "goal"),
+        text(canvas.x_end, y.at(target) - 5, f"target {time_words(target)}", anchor="end", kind="letter ok"),
         _marked(chosen, canvas, x) if chosen is not None else None,
-        _course([(row.size, row.wait_mean) for row in rows], x, y, 4),
-        _course([(row.size, row.wait_p99) for row in rows], x, y, 2),
-        _names(rows, x, y),
+        _course([(row.size, row.wait_mean) for row in rows], x, y, 2),
+        _course([(row.size, row.wait_p99) for row in rows], x, y, 1),
     )
 
 
@@ -102,18 +108,6 @@ def _course(points: Sequence[tuple[int, float | None]], x: Scale, y: Scale, colo
     placed = [(x.at(size), y.at(wait)) for size, wait in points if wait is not None]
     dots = [el("circle", cx=one, cy=two, r=3.5, class_=f"dot f{colour}") for one, two in placed]
     return join(path(placed, f"series s{colour}"), dots)
-
-
-def _names(rows: Sequence[SweepRow], x: Scale, y: Scale) -> Markup:
-    """At the left end of each line, where they are furthest apart."""
-    row = rows[0]
-    upper = y.at(_p99(row))
-    lower = y.at(row.wait_mean) if row.wait_mean is not None else upper
-    place = x.at(row.size) + 8
-    parts = [text(place, max(y.end + 10, upper + 4), "99% wait at most", kind="letter f2")]
-    if row.wait_mean is not None:
-        parts.append(text(place, max(lower + 16, upper + 18), "mean wait", kind="letter f4"))
-    return join(parts)
 
 
 def _mark(seconds: float) -> str:

@@ -20,7 +20,7 @@ class Canvas(NamedTuple):
     height: float
     left: float = 48
     right: float = 24
-    top: float = 14
+    top: float = 28
     bottom: float = 40
 
     @property
@@ -43,7 +43,7 @@ WIDE, NARROW = Canvas(760, 300), Canvas(340, 260, left=40, right=18)
 
 
 class Table(NamedTuple):
-    """The figures behind a plot: a head, and rows whose first cell names the row."""
+    """The figures behind a plot: a head, and rows whose first cell names the row (a single one adds to the row above)."""
 
     caption: str
     head: Sequence[str]
@@ -52,7 +52,7 @@ class Table(NamedTuple):
 
 def figure(
     key: str, title: str, says: str, draw: Callable[[Canvas], Child], table: Table, *,
-    legend: Child = None, canvases: tuple[Canvas, Canvas] = (WIDE, NARROW),
+    key_to: Child = None, canvases: tuple[Canvas, Canvas] = (WIDE, NARROW),
 ) -> Markup:  # fmt: skip
     """The plot in both widths, its legend, and its table; `says` is the plot in a sentence, for who cannot see it."""
     return el(
@@ -62,7 +62,7 @@ def figure(
             _svg(f"{key}-{kind}", kind, title, says, draw, canvas)
             for kind, canvas in zip(("wide", "narrow"), canvases, strict=True)
         ),
-        legend,
+        key_to,
         figures(table),
     )
 
@@ -74,10 +74,21 @@ def figures(table: Table) -> Markup:
 
 def table_of(table: Table, *, kind: str | None = None) -> Markup:
     """A table with its heads named as such, in a box of its own that scrolls where it is too wide."""
-    head = el("tr", [el("th", one, scope="col") for one in table.head])
-    rows = [el("tr", [_cell(cell, number == 0) for number, cell in enumerate(row)]) for row in table.rows]
+    first = table.rows[0] if table.rows else ()
+    right = [isinstance(cell, Markup) and cell.startswith('<td class="number"') for cell in first]
+    numbers = [*right, *(False for _ in range(len(table.head) - len(right)))]
+    columns = zip(table.head, numbers, strict=True)
+    head = el("tr", [el("th", one, scope="col", class_="number" if right else None) for one, right in columns])
+    rows = [_row(row, len(table.head)) for row in table.rows]
     whole = el("table", el("caption", table.caption), el("thead", head), el("tbody", rows), class_=kind)
     return el("div", whole, class_="scroll", tabindex="0", role="region", aria_label=table.caption)
+
+
+def _row(cells: Sequence[Child], columns: int) -> Markup:
+    """A row; one with a single cell belongs to the row above it, and is as wide as the table."""
+    if len(cells) == 1 < columns:
+        return el("tr", el("td", el("div", *cells), colspan=columns, class_="beneath"))
+    return el("tr", [_cell(cell, number == 0) for number, cell in enumerate(cells)])
 
 
 def _cell(cell: Child, first: bool) -> Markup:  # noqa: FBT001
@@ -97,6 +108,16 @@ def _svg(key: str, kind: str, title: str, says: str, draw: Callable[[Canvas], Ch
         role="img",
         aria_labelledby=f"{key}-title {key}-desc",
     )
+
+
+def legend(entries: Iterable[tuple[str, Child]]) -> Markup:
+    """The lines' samples, each with its letter and what it is; the first has the first colour."""
+    found = []
+    for position, (letter, what) in enumerate(entries):
+        stroke = el("line", x1=0, y1=6, x2=40, y2=6, class_=f"s{position + 1}")
+        sample = el("svg", stroke, viewBox="0 0 40 12", aria_hidden="true")
+        found.append(el("li", sample, el("b", letter), el("span", what)))
+    return el("ul", found, class_="legend")
 
 
 # Pieces of a plot
@@ -124,7 +145,7 @@ def y_axis(canvas: Canvas, y: Scale, marks: Iterable[tuple[float, str]], title: 
          text(canvas.left - 6, y.at(value) + 4, words, anchor="end"))
         for value, words in marks
     ]  # fmt: skip
-    return join(drawn, text(2, canvas.top - 3, title, kind="axis"))
+    return join(drawn, text(2, 12, title, kind="axis"))
 
 
 def x_axis(canvas: Canvas, x: Scale, marks: Iterable[tuple[float, str]], title: str) -> Markup:

@@ -60,48 +60,41 @@ def _compared(advice: Advice) -> Markup:
     known = found.current is not None
     rows: list[list[Child]] = []
     for one in found.because:
-        rows += _rows(one, advice, known=known)
-    head = ("setting", *(("now",) if known else ()), "recommended", *(("",) if known else ()), "why")
-    caption = (
+        rows += [*_rows(one, advice, known=known), [escape(one.reason, _LONGEST_REASON)]]
+    head = ("setting", "now", "recommended", "change") if known else ("setting", "recommended")
+    now = (
         "the current settings beside the recommended"
         if known
         else "the recommended settings; the current ones are not known"
     )
-    return table_of(Table(caption, head, rows))
+    return table_of(Table(f"{now}, and beneath each why", head, rows))
 
 
 def _rows(one: Because, advice: Advice, *, known: bool) -> Iterator[list[Child]]:
-    reason = escape(one.reason, _LONGEST_REASON)
     if isinstance(one.value, Mapping):
         for key, value in one.value.items():
             now = advice.arguments.get(key)
-            yield _row(key, value_words(now), value_words(value), reason, known=known, changes=now != value)
+            yield _row(key, value_words(now), value_words(value), known=known, changes=now != value)
         return
     current = advice.recommendation.current
     now = value_words(now_of(current, one.setting)) if current is not None else ""
-    yield _row(one.setting, now, value_words(one.value), reason, known=known, changes=one.changes)
+    yield _row(one.setting, now, value_words(one.value), known=known, changes=one.changes)
 
 
-def _row(key: str, now: str, then: str, reason: Child, *, known: bool, changes: bool) -> list[Child]:
+def _row(key: str, now: str, then: str, *, known: bool, changes: bool) -> list[Child]:
     mark = badge("warning", "change") if changes else badge("ok", "keep")
-    return [el("code", key), *([now] if known else []), then, *([mark] if known else []), reason]
+    return [el("code", key), now, then, mark] if known else [el("code", key), then]
 
 
 def _server(found: Recommendation) -> Markup | None:
     if not found.server_settings:
         return None
-    rows: list[list[Child]] = [
-        [
-            el("code", one.setting),
-            value_words(one.value),
-            "change" if one.changes else "keep",
-            escape(one.reason, _LONGEST_REASON),
-        ]
-        for one in found.server_settings
-    ]
-    return join(
-        el("h3", "On the server"), table_of(Table("settings of the server", ("setting", "value", "", "why"), rows))
-    )
+    rows: list[list[Child]] = []
+    for one in found.server_settings:
+        mark = badge("warning", "change") if one.changes else badge("ok", "keep")
+        rows += [[el("code", one.setting), value_words(one.value), mark], [escape(one.reason, _LONGEST_REASON)]]
+    head = ("setting", "recommended", "change")
+    return join(el("h3", "On the server"), table_of(Table("settings of the server, and beneath each why", head, rows)))
 
 
 def _predicted(found: Recommendation) -> Markup | None:
@@ -116,10 +109,9 @@ def _predicted(found: Recommendation) -> Markup | None:
 def _budget(budget: Budget | None) -> Markup | None:
     if budget is None:
         return None
-    rows: list[list[Child]] = [
-        [name(row.service), *(number(str(one)) for one in (row.pools, row.each, row.total)), row.working]
-        for row in budget.rows
-    ]
+    rows: list[list[Child]] = []
+    for row in budget.rows:
+        rows += [[name(row.service), *(number(str(one)) for one in (row.pools, row.each, row.total))], [row.working]]
     spare = budget.usable - budget.total
     known = not budget.usable_working.startswith("no limit")
     words = f"{budget.total} of {budget.usable} usable: " + (
@@ -127,7 +119,7 @@ def _budget(budget: Budget | None) -> Markup | None:
     )
     return join(
         el("h3", "Connections of the fleet, at the height of a rollout"),
-        table_of(Table("the budget", ("service", "pools", "each", "total", "working"), rows)),
+        table_of(Table("the budget", ("service", "pools", "each", "total"), rows)),
         el("p", f"{words} ({budget.usable_working})." if known else f"{budget.total} in all; {budget.usable_working}."),
         items([escape(f"to give up: {one}") for one in budget.give_up], 10, "proposals"),
     )

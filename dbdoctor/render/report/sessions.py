@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from dbdoctor.model.leaks import GroupKey, GroupReport, LeaksReport, Verdict
 from dbdoctor.model.report import WholeReport
 from dbdoctor.render.leaks_words import (
@@ -60,14 +62,17 @@ def _groups(leaks: LeaksReport) -> Markup:
         "longest idle",
         "a minute",
     )
-    table = table_of(Table("groups of sessions, the worst first", columns, [_row(group) for group in shown]))
+    table = table_of(
+        Table("groups of sessions, the worst first", columns, [row for group in shown for row in _rows(group)])
+    )
     more = el("p", more_groups(leaks.groups[_MOST_GROUPS:])) if len(leaks.groups) > _MOST_GROUPS else None
     return join(el("h3", "Groups"), table, more)
 
 
-def _row(group: GroupReport) -> list[Child]:
-    return [
-        join(name(group.key.application or "(no name)"), el("br"), el("span", _where(group.key), class_="quiet"), _why(group)),
+def _rows(group: GroupReport) -> Iterator[list[Child]]:
+    """The figures, and beneath them why it is what it is."""
+    yield [
+        join(name(group.key.application or "(no name)"), el("br"), el("span", _where(group.key), class_="quiet")),
         badge(_BADGE[group.verdict], WORD[group.verdict]),
         *(
             number(str(count))
@@ -77,6 +82,8 @@ def _row(group: GroupReport) -> list[Child]:
         number(age(group.longest_idle) or "-"),
         number(join(growth(group.trend) or "-", el("br"), el("span", growth_range(group.trend), class_="quiet"))),
     ]  # fmt: skip
+    if why := _why(group):
+        yield [why]
 
 
 def _where(key: GroupKey) -> Markup:
@@ -89,8 +96,11 @@ def _where(key: GroupKey) -> Markup:
 
 def _why(group: GroupReport) -> Markup | None:
     reasons = [escape(reason) for reason in group.reasons]
+    reasons += [escape(held.shown) for held in group.held]
+    if group.settled:
+        reasons.append(escape(group.settled))
     if group.spared:
         reasons.append(escape(f"not judged: {group.spared}"))
-    if group.verdict is Verdict.OK and not group.spared:
+    if group.verdict is Verdict.OK and not group.spared and not group.settled:
         return None
     return items(reasons, _MOST_REASONS, "reasons")
