@@ -17,17 +17,16 @@ from tests.servers.waiting import wait_until
 
 # Counts the signals it is named; a line on stdin has it say which came, and end.
 COUNTING = """
-import signal, sys
+import os, select, signal, sys
+waking, wakes = os.pipe()
+os.set_blocking(wakes, False)
+signal.set_wakeup_fd(wakes)  # or a signal just before the wait would be seen only after it
 seen = []
 for number in map(int, sys.argv[1:]):
     signal.signal(number, lambda number, _: (seen.append(number), print("got", number, flush=True)))
 print("ready", flush=True)
-while True:
-    try:
-        sys.stdin.readline()
-        break
-    except InterruptedError:
-        pass
+while 0 not in select.select([0, waking], [], [])[0]:
+    os.read(waking, 100)
 print("all", *seen, flush=True)
 """
 # What a program sees of how it was started: signals, directory, descriptors. Not of Python, which ignores signals itself.
