@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dbdoctor.recorder.faults import is_applications
+
 Server = dict[str, Any]
 
 
@@ -12,7 +14,9 @@ def session_of(connection: Any) -> int | None:
     for find in (_psycopg, _asyncpg, _pg8000):
         try:
             number = find(connection)
-        except Exception:
+        except Exception as error:
+            if is_applications(error):
+                raise
             continue
         if isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**31:
             return number
@@ -31,7 +35,9 @@ def server_of(connection: Any) -> Server | None:
     try:
         host, port, database = info.host, info.port, info.dbname  # type: ignore[union-attr] # any driver's object
         return {"host": str(host)[:255], "port": int(port), "database": str(database)[:255]}
-    except Exception:
+    except Exception as error:
+        if is_applications(error):
+            raise
         return None
 
 

@@ -16,7 +16,8 @@ class RecordFile:
         self.path = os.path.join(directory, name)
         self._older = self.path[: -len(".jsonl")] + ".1.jsonl"
         self._half = most_bytes // 2
-        self._size = 0
+        self._most = self._half
+        self._size = self._begun = 0
         self.is_begun = False
 
     def begin(self, text: str) -> None:
@@ -26,26 +27,26 @@ class RecordFile:
         os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
         self._write(text, os.O_CREAT | os.O_EXCL)
         self.is_begun = True
-        self._size = len(text)
+        self._size = self._begun = len(text)
+        # What is told again at its beginning must not fill it, or every text would begin another.
+        self._most = max(self._half, 2 * self._size)
 
-    def append(self, text: str) -> bool:
-        """Append, or give False when the file is gone: it has to be begun again."""
+    def append(self, text: str) -> None:
+        """Append. Raises FileNotFoundError when the file is gone."""
+        self._write(text, 0)
+        self._size += len(text)
+
+    def touch(self) -> bool:
+        """Say that the recorder is alive; False when the file is gone, and has to be begun again."""
         try:
-            self._write(text, 0)
+            os.utime(self.path)
         except FileNotFoundError:
             return False
-        self._size += len(text)
         return True
 
-    def touch(self) -> None:
-        """Say that the recorder is alive, with nothing to tell."""
-        if self.is_begun:
-            os.utime(self.path)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it is time to begin anew."""
-        return self._size > self._half
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes can be added; else it is time to begin anew. A new one has, whatever comes."""
+        return self._size <= self._begun or self._size + size <= self._most
 
     def _write(self, text: str, flags: int) -> None:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | flags, 0o600)

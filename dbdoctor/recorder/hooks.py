@@ -6,6 +6,7 @@ application's own leaves it. The first error of ours turns the recorder off.
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from threading import get_ident
 from typing import Any
 
 from dbdoctor.recorder.drivers import driver_of, server_of, session_of
+from dbdoctor.recorder.faults import is_applications
 from dbdoctor.recorder.recorder import DETACHED, GARBAGE, MOST_FINISHED, RETURNED, Recorder
 
 _now = time.perf_counter_ns
@@ -30,13 +32,16 @@ def around_connect(recorder: Recorder, original: Connect, wake: Callable[[], Non
     numbers = recorder.connections
 
     def connect(self: Any) -> Any:
-        if recorder.off or not (recorder.only is None or self in recorder.only):
+        if recorder.off or not (recorder.only is None or recorder.wants(self)):
             return original(self)
         asked = _now()
         try:
             fairy = original(self)
         except BaseException as error:
-            _not_given(recorder, self, asked, error, wake)
+            try:
+                _not_given(recorder, self, asked, error, wake)
+            except RecursionError:
+                pass  # the error that the program gets is the one that it had without us
             raise
         got = _now()
         try:
@@ -51,12 +56,15 @@ def around_connect(recorder: Recorder, original: Connect, wake: Callable[[], Non
                 opened[key] = (asked, got, site, numbers[key], get_ident(), record.fairy_ref, None)
             if recorder.asleep:
                 wake()
+        except RecursionError:  # the program is near its limit, which is no fault of ours
+            recorder.lost += 1
         except Exception as error:
+            if is_applications(error):
+                raise
             recorder.disable(error)
         return fairy
 
-    connect.__doc__ = original.__doc__
-    return connect
+    return functools.wraps(original)(connect)
 
 
 def _given(recorder: Recorder, pool: Any, record: Any, asked: int, got: int) -> None:
@@ -91,7 +99,11 @@ def _not_given(recorder: Recorder, pool: Any, asked: int, error: BaseException, 
             recorder.tell(("failed", at, number, site, at - asked, name))
         if recorder.asleep:
             wake()
+    except RecursionError:
+        pass
     except Exception as fault:
+        if is_applications(fault):
+            raise
         recorder.disable(fault)
 
 
@@ -131,7 +143,11 @@ class Listeners:
                 recorder.finished.append((asked, got, back, site, connection, thread))
             else:
                 recorder.lost += 1
+        except RecursionError:
+            recorder.lost += 1
         except Exception as error:
+            if is_applications(error):
+                raise
             recorder.disable(error)
 
     def connect(self, connection: Any, record: Any) -> None:
@@ -159,7 +175,11 @@ class Listeners:
             return
         try:
             what(*arguments)
+        except RecursionError:
+            pass
         except Exception as error:
+            if is_applications(error):
+                raise
             self._recorder.disable(error)
 
     def _connected(self, connection: Any, record: Any) -> None:
@@ -181,7 +201,7 @@ class Listeners:
         if record is None:
             return
         is_over = event != "soft-invalidate"
-        number = recorder.forget_connection(record) if is_over else recorder.connections.get(id(record))
+        number = recorder.forget_connection(id(record)) if is_over else recorder.connections.get(id(record))
         if number is None:
             return
         if event == "detach":
@@ -212,5 +232,7 @@ def _pool_of(record: Any) -> Any:
 def _is_overflow(pool: Any) -> bool:
     try:
         return bool(pool.overflow() > 0)
-    except Exception:
+    except Exception as error:  # most pools have none
+        if is_applications(error):
+            raise
         return False

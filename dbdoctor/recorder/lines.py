@@ -86,5 +86,8 @@ class Clock:
     def _failed(self, at: int, pool: int, site: int, wait: int, error: str) -> str:
         return line(failed=self.tick(at), pool=pool, site=site, wait=wait // 1000, error=error)
 
+    def _gone(self, _number: int) -> str:
+        return ""  # of a pool: nothing that a reader needs
+
     def _event(self, name: str, at: int, connection: int, error: str | None) -> str:
         return line(event=name, at=self.tick(at), connection=connection, error=error)

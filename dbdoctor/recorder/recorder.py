@@ -11,13 +11,19 @@ import sys
 import time
 import weakref
 from collections import deque
+from functools import partial
 from itertools import count
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dbdoctor.recorder.faults import place_of
 from dbdoctor.recorder.sites import Sites, task_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_FINISHED = 100_000  # checkouts that wait for the writer; more are counted as lost
 MOST_EVENTS = 10_000
+_MOST_DEFINITIONS = 100_000  # of pools and connections, without which rows say less
 MOST_HOLDERS = 20  # named beside a pool_timeout
 _EVENTS_WITH_HOLDERS = 1000
 
@@ -75,13 +81,15 @@ class Recorder:
         self.off = False
         self.only: weakref.WeakSet[Any] | None = None  # the pools to record; None: all
         self.disabled: str | None = None
+        self.on_disabled: Callable[[], None] = _nothing
         self.sites = Sites()
         self.opened: dict[int, tuple[Any, ...]] = {}  # by id of the connection record
         self.finished: deque[tuple[Any, ...]] = deque()
         self.events: deque[tuple[Any, ...]] = deque()
         self.connections: dict[int, int] = {}  # the number of the connection that a record holds now
         self.pool_of: dict[int, int] = {}  # by connection
-        self.pools: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self.pools: dict[int, int] = {}  # numbers by id
+        self._references: dict[tuple[str, int], weakref.ref[Any]] = {}  # tell when a pool or a record is collected
         self.begin()
 
     def begin(self) -> None:
@@ -90,44 +98,81 @@ class Recorder:
         self.zero = time.perf_counter_ns()
         self.began = time.time()
         self.process = os.getpid()
-        for container in (self.opened, self.finished, self.events, self.connections, self.pool_of, self.pools):
-            container.clear()
+        for numbers in (self.connections, self.pool_of, self.pools, self._references, self.opened):
+            numbers.clear()
+        self.finished.clear()
+        self.events.clear()
         self.lost = 0
         self._next_pool = count(1)
         self._next_connection = count(1)
 
     def wants(self, pool: Any) -> bool:
         """Whether this pool is to be recorded."""
-        return self.only is None or pool in self.only
+        try:
+            return self.only is None or pool in self.only
+        except TypeError:  # a pool of the application's own that cannot be told from others
+            return False
 
     def pool_number(self, pool: Any) -> int:
         """The pool's number; an event tells of it the first time."""
-        number = self.pools.get(pool)
+        key = id(pool)
+        number = self.pools.get(key)
         if number is None:
-            number = next(self._next_pool)
-            self.pools[pool] = number
+            mine = next(self._next_pool)
+            number = self.pools.setdefault(key, mine)
+            if number == mine:
+                self._references["pool", number] = weakref.ref(pool, partial(self._pool_gone, key, number))
+            # Whoever did not know it tells of it, so that no connection is told of before its pool.
             self.tell(("pool", number, _described(pool)))
         return number
 
     def connection_number(self, record: Any, pool: Any, details: dict[str, Any]) -> int:
         """Give a DBAPI connection a number, and tell of it."""
+        key = id(record)
+        before = self.forget_connection(key)
+        if before is not None:  # one whose end SQLAlchemy did not tell
+            self._tell_collected(before)
         number = next(self._next_connection)
         pool_number = self.pool_number(pool)
-        self.connections[id(record)] = number
         self.pool_of[number] = pool_number
+        self._references["connection", number] = weakref.ref(record, partial(self._record_gone, key, number))
+        self.connections[key] = number
         self.tell(("connection", number, pool_number, details))
         return number
 
-    def forget_connection(self, record: Any) -> int | None:
-        """The number that this record's connection had, which ended."""
-        number = self.connections.pop(id(record), None)
+    def forget_connection(self, key: int) -> int | None:
+        """The number that the connection of the record with this id had, which ended."""
+        number = self.connections.pop(key, None)
         if number is not None:
             self.pool_of.pop(number, None)
+            self._references.pop(("connection", number), None)
         return number
+
+    def _record_gone(self, key: int, number: int, _reference: object) -> None:
+        # With an engine that nobody disposed of: its connections end with it, and no event tells.
+        try:
+            if self.connections.get(key) == number:
+                self.forget_connection(key)
+                self._tell_collected(number)
+        except Exception as error:
+            self.disable(error)
+
+    def _pool_gone(self, key: int, number: int, _reference: object) -> None:
+        try:
+            if self.pools.get(key) == number:
+                del self.pools[key]
+            self._references.pop(("pool", number), None)
+            self.tell(("gone", number))
+        except Exception as error:
+            self.disable(error)
+
+    def _tell_collected(self, number: int) -> None:
+        self.tell(("event", "close", time.perf_counter_ns(), number, None))
 
     def tell(self, event: tuple[Any, ...]) -> None:
         """Leave something rare for the writer."""
-        if len(self.events) < MOST_EVENTS or event[0] in ("pool", "connection"):
+        most = _MOST_DEFINITIONS if event[0] in ("pool", "connection", "gone") else MOST_EVENTS
+        if len(self.events) < most and not self.off:
             self.events.append(event)
 
     def finish(self, entry: tuple[Any, ...], at: int, how: str, site: int | None = None) -> None:
@@ -167,16 +212,15 @@ class Recorder:
         if self.off:
             return
         self.off = True
+        self.disabled = f"{type(error).__name__}{place_of(error)}"
         self.opened.clear()
         self.finished.clear()
-        self.disabled = f"{type(error).__name__}{_place(error)}"
+        self.events.clear()
+        self.on_disabled()
 
 
-def _place(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "" if trace is None else f" in {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+def _nothing() -> None:
+    pass
 
 
 def _described(pool: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class Reports:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._warned = False
+        self.has_warned = False
         self._threads: dict[int, str] = {}
 
     def begin(self) -> None:
@@ -63,9 +63,9 @@ class Reports:
     def disabled(self, why: str, written: bool) -> None:  # noqa: FBT001 - a fact
         """The recorder stopped: one warning, on stderr only when there is no other way to say it."""
         text = f"dbdoctor: the recorder stopped ({why}); the program is not affected"
-        if self._warned:
+        if self.has_warned:
             return
-        self._warned = True
+        self.has_warned = True
         if self._recorder.settings.tell:
             logging.getLogger(_LOGGER).warning("%s", text)
         elif not written:

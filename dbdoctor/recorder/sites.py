@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+from collections import deque
+from itertools import count
 from types import CodeType, FrameType
 from typing import Any
 
 Frame = tuple[str, int, str]  # file, line, function
 MOST_FRAMES = 4
 MOST_SITES = 4096  # code that makes more is generated code; the rest is told as one
+_MOST_FILES = 20_000  # known by name; beyond, a file's frames are judged anew each time
 OTHER = 0
 _UNKNOWN = -1
 _DEEPEST = 400
@@ -32,7 +35,9 @@ class Sites:
     """The sites seen so far, by number. No lock: two threads that meet at a new site may number it twice, harmlessly."""
 
     def __init__(self) -> None:
-        self.frames: list[tuple[Frame, ...]] = [()]  # by number; the first is OTHER
+        self.frames: dict[int, tuple[Frame, ...]] = {OTHER: ()}
+        self.new: deque[int] = deque()  # numbers that the writer has not seen
+        self._next = count(1)
         self._numbers: dict[tuple[int, ...], int] = {}
         self._codes: list[list[CodeType]] = []  # kept, so that no id among the keys is used again
         self._applications: dict[str, bool] = {}  # whether a file is the application's
@@ -73,9 +78,10 @@ class Sites:
     def _add(self, key: tuple[int, ...], frames: list[FrameType]) -> int:
         if len(self.frames) > MOST_SITES:
             return OTHER
+        number = next(self._next)
         self._codes.append([frame.f_code for frame in frames])
-        self.frames.append(tuple(_told(frame) for frame in frames))
-        number = len(self.frames) - 1
+        self.frames[number] = tuple(_told(frame) for frame in frames)
+        self.new.append(number)
         self._numbers[key] = number
         return number
 
@@ -86,7 +92,8 @@ class Sites:
             return known
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         is_ours = package not in _HIDDEN_PACKAGES and not self._is_library(name)
-        if not name.startswith("<"):  # SQLAlchemy and applications alike compile a "<string>"
+        # SQLAlchemy and applications alike compile a "<string>".
+        if not name.startswith("<") and len(self._applications) < _MOST_FILES:
             self._applications[name] = is_ours
         return is_ours
 

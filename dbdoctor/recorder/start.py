@@ -3,16 +3,51 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from dbdoctor.recorder.hooks import Listeners, around_connect
 from dbdoctor.recorder.places import new_run
 from dbdoctor.recorder.recorder import Recorder, Settings
 from dbdoctor.recorder.writer import Writer
 
+_PATIENCE = 0.5  # seconds that os._exit may wait for a thread that hangs in a write
 _EVENTS = ("checkin", "connect", "close", "invalidate", "soft_invalidate", "detach")
+
+
+def hook(recorder: Recorder, wake: Callable[[], None], events: tuple[str, ...] = _EVENTS) -> None:
+    """Have SQLAlchemy tell the recorder of every pool's checkouts and of these events. Raises what the import raises."""
+    try:
+        from sqlalchemy import event
+        from sqlalchemy.pool import Pool, SingletonThreadPool
+
+        listeners = Listeners(recorder, wake)
+        for name in events:
+            event.listen(Pool, name, getattr(listeners, name))
+        kinds: tuple[Any, ...] = (Pool, SingletonThreadPool)  # those that define `connect`
+        for kind in kinds:
+            kind.connect = around_connect(recorder, kind.connect, wake)
+    except BaseException:
+        recorder.off = True  # what is hooked already does nothing then
+        raise
+
+
+def _finish_before_exit(finish: Callable[[float], None]) -> None:
+    """`os._exit`, with which the processes of multiprocessing and celery end, first has the rest written."""
+    original = os._exit
+
+    @functools.wraps(original)
+    def _exit(status: int) -> NoReturn:
+        try:
+            finish(_PATIENCE)
+        except BaseException:  # whatever comes in between, the process was told to end
+            pass
+        original(status)
+
+    os._exit = _exit
 
 
 class Recording:
@@ -21,21 +56,12 @@ class Recording:
     def __init__(self, settings: Settings) -> None:
         self.recorder = Recorder(settings)
         self.writer = Writer(self.recorder)
-        self._hook()
+        hook(self.recorder, self.writer.wake)
         atexit.register(self.writer.finish)
+        if not settings.tell:  # under `dbdoctor run`
+            _finish_before_exit(self.writer.finish)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._born)
-
-    def _hook(self) -> None:
-        from sqlalchemy import event
-        from sqlalchemy.pool import Pool, SingletonThreadPool
-
-        kinds: tuple[Any, ...] = (Pool, SingletonThreadPool)  # those that define `connect`
-        for kind in kinds:
-            kind.connect = around_connect(self.recorder, kind.connect, self.writer.wake)
-        listeners = Listeners(self.recorder, self.writer.wake)
-        for name in _EVENTS:
-            event.listen(Pool, name, getattr(listeners, name))
 
     def attach(self, engine: Any) -> None:
         """Record this engine's pool too, and the one that follows it when the engine is disposed of."""

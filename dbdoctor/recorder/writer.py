@@ -5,9 +5,11 @@ It also finds out what no event tells: which checkouts are still out, and which 
 
 from __future__ import annotations
 
+import _thread
 import os
+import signal
+import sys
 import time
-from _thread import allocate_lock, start_new_thread
 from typing import Any
 
 from dbdoctor.recorder.file import RecordFile
@@ -15,10 +17,19 @@ from dbdoctor.recorder.lines import Clock, header, line
 from dbdoctor.recorder.places import file_name
 from dbdoctor.recorder.recorder import GARBAGE, LOST, Entry, Finished, Recorder
 from dbdoctor.recorder.reports import Reports
+from dbdoctor.recorder.sites import OTHER
 
 PAUSE = 0.5  # seconds between two writes: what a kill -9 can lose
 _STILL_OUT = 250_000_000  # nanoseconds: a checkout that is out for so long is written as open
-_LONGEST_PAUSE_FOR_FORK = 1.0
+_LONGEST_PAUSE = 1.0  # seconds that a fork or the end waits for a thread that hangs in a write
+_LONGEST_ROW = 70  # characters, roughly
+_OF_FAULTS = {
+    signal.SIGSEGV,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGABRT,
+    *filter(None, [getattr(signal, "SIGBUS", None)]),
+}
 _ORDINARY = 6  # fields of a finished checkout that is like any other
 
 
@@ -27,6 +38,7 @@ class Writer:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        recorder.on_disabled = self.wake  # the thread says it, once
         self.reports = Reports(recorder)
         self.begin()
 
@@ -38,95 +50,142 @@ class Writer:
             recorder.settings.out, file_name(recorder.process, recorder.began), recorder.settings.most_bytes
         )
         self._part = 0
-        self._sites = 1  # how many are in the file; the first is never written
+        sites = recorder.sites
+        sites.new.clear()
+        sites.new.extend(number for number in list(sites.frames) if number != OTHER)
+        self._sites: list[int] = []  # those in the file
         self._lost = 0
         # The open ones in the file, by when they were asked for and their connection, with their numbers there.
         self._written: dict[tuple[int, int], tuple[int, Entry]] = {}
-        self._held: set[tuple[int, int]] = set()
+        self._held: dict[tuple[int, int], int] = {}  # since when they are told as held for too long
+        self._missing: set[tuple[int, int]] = set()  # written as open, and nowhere to be found the last time
         self._opened = 0
         self._known: dict[tuple[str, int], str] = {}  # lines of live pools and connections, told again in a new part
-        self._starting = allocate_lock()
-        self._flushing = allocate_lock()
-        self._sleep = allocate_lock()
-        self._sleep.acquire()
-        self._running = allocate_lock()
-        self._is_stopping = False
+        self._new_lock, self._new_thread = native("allocate_lock"), native("start_new_thread")
+        self._flushing = self._new_lock()
+        self._sleep = self._new_lock()
+        self._running = self._new_lock()  # held by whoever starts the thread, and then by the thread
+        self._turn = 0  # the number of the thread that may run; another one's has to end
+        self._native_id = 0
         self.reports.begin()
 
     # --- the thread
 
     def wake(self) -> None:
-        """Start the thread if it does not run."""
+        """Start the thread if it does not run. Takes no lock that it would have to wait for."""
         recorder = self._recorder
-        if not recorder.asleep or not self._starting.acquire(False):
+        if not recorder.asleep or not self._running.acquire(False):
             return
+        started = False
         try:
-            if recorder.asleep and not recorder.off:
-                self._is_stopping = False
-                recorder.asleep = False
-                start_new_thread(self._run, ())
-        except RuntimeError as error:  # no more threads here, or the interpreter is ending
+            recorder.asleep = False
+            self._turn += 1
+            self._new_thread(self._run, (self._turn,))
+            started = True
+        except RuntimeError as error:  # no more threads here
             recorder.disable(error)
+            self._say_disabled()
         finally:
-            self._starting.release()
+            if not started:
+                self._running.release()
 
     def pause(self) -> None:
-        """Before a fork: end the thread, which would not live on in the child, and write what there is."""
-        if self._recorder.asleep:
-            return
-        self._stop()
+        """Before a fork: end the thread, which would not live on in the child. What there is stays for the next one."""
+        if not self._recorder.asleep:
+            self._stop(_LONGEST_PAUSE)
 
     def resume(self) -> None:
-        """After a fork, in the parent: nothing to do, for the next event wakes the thread; but open ones must be watched."""
-        if self._recorder.opened or self._recorder.finished or self._recorder.events:
+        """After a fork, in the parent: go on, since open ones must be watched and the file must not look abandoned."""
+        if not self._recorder.off and (self._file.is_begun or self._has_news()):
             self.wake()
 
-    def finish(self) -> None:
-        """At the end of the process: write everything and say that it ended orderly."""
+    def finish(self, patience: float = _LONGEST_PAUSE) -> None:
+        """At the end of the process: write everything and say that it ended orderly. Waits for nobody for longer than this."""
         recorder = self._recorder
         if os.getpid() != recorder.process:
             return
-        self._stop()
+        self._stop(patience)
         try:
-            if recorder.off or not (self._file.is_begun or recorder.events or recorder.opened or recorder.finished):
-                return
-            self.flush()
-            self._file.append(line(end=self._clock.tick(time.perf_counter_ns()), how="exit"))
+            if not recorder.off and (self._file.is_begun or self._has_news()):
+                self._write_end(patience)
         except Exception as error:
+            recorder.on_disabled = _nothing
             recorder.disable(error)
         recorder.off = True
+        if recorder.disabled:
+            self._say_disabled()
 
-    def _stop(self) -> None:
-        self._is_stopping = True
-        if self._sleep.locked():
-            try:
-                self._sleep.release()
-            except RuntimeError:  # the thread took it just now
-                pass
-        if self._running.acquire(True, _LONGEST_PAUSE_FOR_FORK):
+    def _write_end(self, patience: float) -> None:
+        if not self._flushing.acquire(True, patience):
+            return  # the thread hangs in a write; so would we
+        try:
+            self._flush()
+            self._file.append(line(end=self._clock.tick(time.perf_counter_ns()), how="exit"))
+        finally:
+            self._flushing.release()
+
+    def _has_news(self) -> bool:
+        recorder = self._recorder
+        return bool(recorder.events or recorder.opened or recorder.finished)
+
+    def _stop(self, patience: float) -> None:
+        self._turn += 1
+        try:
+            self._sleep.release()
+        except RuntimeError:  # it is not waiting
+            pass
+        if self._running.acquire(True, patience):
+            self._await_end()
             self._running.release()
         self._recorder.asleep = True
-        self._sleep.acquire(False)
 
-    def _run(self) -> None:
-        with self._running:
-            try:
-                while not self._is_stopping and not self._recorder.off:
-                    self._sleep.acquire(True, PAUSE)
+    def _await_end(self) -> None:
+        """Until the kernel has no such thread any more: a fork, or the end of a sub-interpreter, would count it."""
+        native_id, self._native_id = self._native_id, 0
+        if not native_id:
+            return
+        place, pause = f"/proc/self/task/{native_id}", self._new_lock()
+        pause.acquire()
+        for _ in range(200):
+            if not os.path.exists(place):
+                return
+            pause.acquire(True, 0.0002)
+
+    def _run(self, turn: int) -> None:
+        try:
+            self._native_id = _thread.get_native_id() if hasattr(_thread, "get_native_id") else 0
+            _block_signals()
+            self._sleep.acquire(False)
+            while turn == self._turn and not self._recorder.off:
+                self._sleep.acquire(True, PAUSE)
+                if turn == self._turn and not self._recorder.off:
                     self.flush()
-            except Exception as error:
-                self._recorder.disable(error)
-            if self._recorder.disabled:
-                self._say_disabled()
+        except Exception as error:
+            self._recorder.disable(error)
+        finally:
+            try:
+                if self._recorder.disabled:
+                    self._say_disabled()
+            finally:
+                self._end_turn()
+
+    def _end_turn(self) -> None:
+        try:
+            self._running.release()
+        except RuntimeError:  # a signal handler broke off `wake`, which released it then
+            pass
 
     def _say_disabled(self) -> None:
+        if self.reports.has_warned:
+            return
         why = str(self._recorder.disabled)
+        written = False
         try:
-            written = self._file.is_begun and self._file.append(
-                line(disabled=why, at=self._clock.tick(time.perf_counter_ns()))
-            )
+            if self._file.is_begun:
+                self._file.append(line(disabled=why, at=self._clock.tick(time.perf_counter_ns())))
+                written = True
         except OSError:
-            written = False
+            pass
         self.reports.disabled(why, written)
 
     # --- what it writes
@@ -134,30 +193,44 @@ class Writer:
     def flush(self) -> None:
         """Write everything that happened since the last time. Raises OSError."""
         with self._flushing:  # the thread, or the end of the process; the application never waits for it
-            text = self._gather(time.perf_counter_ns())
-            if not text:
-                self._file.touch()
-            elif not self._file.is_begun or self._file.is_full or not self._file.append(text):
-                self._begin_part(text)
+            self._flush()
 
-    def _begin_part(self, text: str) -> None:
+    def _flush(self) -> None:
+        if not self._file.is_begun:
+            if self._has_news():
+                self._begin_part()
+        elif not self._file.has_room(_LONGEST_ROW * len(self._recorder.finished)) or not self._file.touch():
+            self._begin_part()
+        if not self._file.is_begun:
+            return
+        text = self._gather(time.perf_counter_ns())
+        if text:
+            self._append(text)
+
+    def _append(self, text: str) -> None:
+        try:
+            self._file.append(text)
+        except FileNotFoundError:  # removed just now
+            self._begin_part()
+            self._file.append(text)
+
+    def _begin_part(self) -> None:
+        """Begin the file, or begin it anew with what one needs to know to read it alone."""
         self._part += 1
-        again = []
-        if self._part > 1:
-            again = [self._site_lines(1, self._sites), *self._known.values()]
-            again += [self._open_line(number, entry) for number, entry in self._written.values()]
-            again += [line(held=self._written[key][0], at=0) for key in self._held if key in self._written]
+        again = [self._site_line(number) for number in self._sites]
+        again += self._known.values()
+        again += [self._open_line(number, entry) for number, entry in self._written.values()]
+        again += [line(held=self._written[key][0], at=at) for key, at in self._held.items() if key in self._written]
         self._file.begin("".join([header(self._recorder, self._part), *again]))
-        if not self._file.append(text):
-            raise FileNotFoundError(self._file.path)
 
     def _gather(self, now: int) -> str:
         recorder = self._recorder
         finished = _drained(recorder.finished)
         opened = list(recorder.opened.values())
         events = _drained(recorder.events)
-        first, self._sites = self._sites, len(recorder.sites.frames)
-        parts = [self._site_lines(first, self._sites)]
+        new = _drained(recorder.sites.new)  # after those that name them
+        self._sites += new
+        parts = [self._site_line(number) for number in new]
         parts += [self._event_line(event) for event in events]
         if self._written:
             finished = self._close(finished, opened, parts)
@@ -168,9 +241,8 @@ class Writer:
             self._lost = recorder.lost
         return "".join(parts)
 
-    def _site_lines(self, first: int, end: int) -> str:
-        frames = self._recorder.sites.frames
-        return "".join(line(site=number, frames=frames[number]) for number in range(first, end))
+    def _site_line(self, number: int) -> str:
+        return line(site=number, frames=self._recorder.sites.frames[number])
 
     def _event_line(self, event: tuple[Any, ...]) -> str:
         text = self._clock.event(event)
@@ -178,6 +250,8 @@ class Writer:
             self._known[event[0], event[1]] = text
         elif event[0] == "event" and event[1] != "soft-invalidate":
             self._known.pop(("connection", event[3]), None)
+        elif event[0] == "gone":
+            self._known.pop(("pool", event[1]), None)
         elif event[0] == "timeout":
             self.reports.pool_timeout(event)
         return text
@@ -199,8 +273,8 @@ class Writer:
             if now - entry[1] > _STILL_OUT and key not in self._written:
                 lines.append(self._open(Entry(*entry)))
             if now - entry[1] > self._recorder.leak_after and key not in self._held:
-                self._held.add(key)
-                lines.append(line(held=self._written[key][0], at=self._clock.tick(now)))
+                self._held[key] = self._clock.tick(now)
+                lines.append(line(held=self._written[key][0], at=self._held[key]))
                 self.reports.held(Entry(*entry), now)
         return lines
 
@@ -232,7 +306,10 @@ class Writer:
         recorder = self._recorder
         there = {(entry[0], entry[3]) for entry in (*opened, *list(recorder.opened.values()))}
         there.update((one[0], one[4]) for one in list(recorder.finished))
-        gone = [entry for key, (_number, entry) in self._written.items() if key not in there]
+        # Between its checkin's two steps one is nowhere for a moment; so not before the second time.
+        missing = self._written.keys() - there
+        gone = [self._written[key][1] for key in missing & self._missing]
+        self._missing = missing
         now = time.perf_counter_ns()
         parts += [self._close_line(Finished(*entry[:2], now, *entry[2:5], LOST)) for entry in gone]
         return left
@@ -242,12 +319,31 @@ class Writer:
         number, _entry = self._written.pop(key)
         if key in self._held or one.how == GARBAGE:
             self.reports.ended(one)
-        self._held.discard(key)
+        self._held.pop(key, None)
         return line(closed=number, use=(one.back - one.got) // 1000, how=one.how, site=one.returned_at)
 
 
-def _drained(queue: Any) -> list[tuple[Any, ...]]:
-    taken = []
+def native(name: str) -> Any:
+    """A function of `_thread` itself, also where gevent has put its own in the place: its threads do not run by themselves."""
+    gevent: Any = sys.modules.get("gevent.monkey")
+    try:
+        return gevent.get_original("_thread", name)
+    except Exception:
+        return getattr(_thread, name)
+
+
+def _block_signals() -> None:
+    """Leave the signals to the application's threads, which may wait for them blocked; those of faults stay."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OF_FAULTS)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _drained(queue: Any) -> list[Any]:
+    taken: list[Any] = []
     try:
         for _ in range(len(queue)):
             taken.append(queue.popleft())  # noqa: PERF401 - what is appended meanwhile waits for the next time
