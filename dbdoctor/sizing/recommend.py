@@ -85,6 +85,12 @@ def _notes(wish: Wish, demand: Demand, choice: Choice, server: Sequence[str | No
         yield "at saturation nothing predicts waits: these settings keep the database busy and no more, they do not meet a target"
     yield from demand.notes
     yield from choice.notes
+    threads = wish.around.threads
+    if isinstance(wish.demand, Trace) and threads and (demand.most_at_once or 0) > threads * wish.around.per_request:
+        yield (
+            f"up to {demand.most_at_once} checkouts at once were recorded in a process, and {_threads(threads)} can make "
+            f"{threads * wish.around.per_request}: what is beyond waits for a thread, and the waits predicted here are those"
+        )
     now = _current_split(wish.current)
     if isinstance(wish.demand, Samples) and now is not None and (demand.most_at_once or 0) >= now.connections:
         yield (
@@ -92,6 +98,11 @@ def _notes(wish: Wish, demand: Demand, choice: Choice, server: Sequence[str | No
             "it let through, so that this is a lower bound"
         )
     yield from filter(None, server)
+
+
+def _threads(threads: int) -> str:
+    """`1 thread`, `8 threads`."""
+    return f"{threads} thread{'' if threads == 1 else 's'}"
 
 
 def _summary(wish: Wish) -> Demand:

@@ -17,6 +17,7 @@ SHARE_OF_IDLE = (
 )
 SHARE_OF_KEEPALIVE = 0.5  # the first keepalive of the path's idle timeout, so that one may be lost
 _DEFAULT_TIMEOUT = 30.0  # SQLAlchemy's
+_PATIENCE = 120.0  # seconds: nobody should wait for longer, whatever is predicted
 _ROUND_TRIP = 0.0005  # seconds, assumed where none was measured: the same data centre
 _PING_IS_DEAR = 0.2  # of the mean use time
 _RETRY = 3
@@ -35,6 +36,11 @@ class Situation:
     prediction: Prediction | None = None
 
     @property
+    def connections(self) -> int:
+        """What a process can open."""
+        return self.pool_size + self.max_overflow
+
+    @property
     def idle_timeout(self) -> float | None:
         """Seconds; only where there is one."""
         return self.around.idle_timeout or None
@@ -45,14 +51,13 @@ def pool_timeout(now: Situation) -> Because:
     deadline, longest = now.around.deadline, now.prediction.longest.most if now.prediction else None
     current = now.current.pool_timeout
     held = _DEFAULT_TIMEOUT if current is None else current
-    least = 3 * (longest or 0.0)
+    nobody_waits = now.around.threads is not None and now.connections >= now.around.threads * now.around.per_request
+    least = 0.0 if nobody_waits else 3 * (longest or 0.0)
     evidence = {"deadline_seconds": deadline, "longest_wait_seconds": longest, "current_seconds": current}
     if deadline is None:
-        if least <= held:
-            near = (
-                "and no wait comes near it" if longest is not None else "and how long checkouts wait is not predicted"
-            )
-            return _keep("pool_timeout", held, current, f"no caller's deadline is known, {near}", evidence)
+        if least <= held or least > _PATIENCE:
+            reason = f"no caller's deadline is known, and {_near(longest, least, held, nobody_waits=nobody_waits)}"
+            return _keep("pool_timeout", held, current, reason, evidence)
         value = math.ceil(least)
         reason = (
             f"three times the longest predicted wait, {format_duration(longest or 0.0)}; no caller's deadline is known"
@@ -68,6 +73,16 @@ def pool_timeout(now: Situation) -> Because:
         "error while somebody still reads it"
     )
     return Because("pool_timeout", seconds, reason, evidence)
+
+
+def _near(longest: float | None, least: float, held: float, *, nobody_waits: bool) -> str:
+    if nobody_waits:
+        return "there is a connection for every thread: nobody waits for one"
+    if longest is None:
+        return "how long checkouts wait is not predicted"
+    if least <= held:
+        return "no wait comes near it"
+    return f"for waits of up to {format_duration(longest)} it is more connections that are wanted, not more patience"
 
 
 def pool_recycle(now: Situation) -> Because:

@@ -6,7 +6,7 @@ import pytest
 from dbdoctor.model.demand import Samples, Source, Stated, Trace
 from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.server import ServerFacts, Slots
-from dbdoctor.model.sizing import Because, Recommendation, Surroundings, WaitTarget
+from dbdoctor.model.sizing import Because, Bounds, Ceiling, Recommendation, Surroundings, WaitTarget
 from dbdoctor.sizing.bounds import bounds_of
 from dbdoctor.sizing.fleet import budget
 from dbdoctor.sizing.recommend import Wish, recommend
@@ -207,6 +207,22 @@ def test_a_ping_is_counted_as_use(steady):
 def test_connect_args_in_the_driver_s_own_words(product, driver, tcp, expected):
     answer = recommend(Wish(None, around=Surroundings(product=product, driver=driver, tcp=tcp)))
     assert answer.settings.get("connect_args") == expected
+
+
+def test_a_process_of_one_thread_waits_for_no_connection(bursty):
+    """What the recording has more at once than there are threads waits for a thread, which no pool_timeout is about."""
+    around = Surroundings(threads=1)
+    answer = recommend(Wish(bursty, bounds_of(None, around), around))
+    assert answer.connections == 1
+    assert answer.settings["pool_timeout"] == 30
+    assert "a connection for every thread" in reasons(answer)["pool_timeout"].reason
+    assert any("waits for a thread" in note for note in answer.notes)
+
+
+def test_no_timeout_makes_up_for_connections(bursty):
+    answer = recommend(Wish(bursty, Bounds((Ceiling("the server's slots", 4, "told"),))))
+    assert answer.settings["pool_timeout"] == 30
+    assert "more connections that are wanted" in reasons(answer)["pool_timeout"].reason
 
 
 def test_odbc_keepalives_where_the_driver_s_own_come_too_late():
