@@ -42,7 +42,7 @@ def run_fleet(
         for note in dict.fromkeys([*selection.notes, *(note for target in targets for note in target.notes)]):
             _say(f"note: {note}")
         pacing = Pacing(interval, login_every, choose_login_timeout(login_timeout, selection))
-        fleet = Fleet(targets, pacing, judge=_judge, say=_say)
+        fleet = Fleet(targets, pacing, judge=_judge, say=_say, on_fault=options.show_traceback)
         web = stack.enter_context(_listening(fleet, place))
         stack.callback(fleet.stop, _TO_LOG_OUT)
         stack.enter_context(end_on_signal(ended.set))

@@ -19,7 +19,8 @@ _MOST_SPREAD = 5.0
 class Fleet:
     """Judges targets until `stop`.
 
-    `judge` adds what the rules say to an examination; `say` gets a line for each target that is lost, or found again.
+    `judge` adds what the rules say to an examination; `say` gets a line for each target that is lost, or found again;
+    `on_fault` an exception that is our own fault.
     """
 
     def __init__(
@@ -29,11 +30,12 @@ class Fleet:
         *,
         judge: Callable[[Examination], Examination],
         say: Callable[[str], None],
+        on_fault: Callable[[Exception], None] = lambda _: None,
     ) -> None:
         self._say = say
         self._pacing = pacing
         self._watches = [
-            TargetWatch(name, target, pacing, judge=judge, publish=self._taker(index))
+            TargetWatch(name, target, pacing, judge=judge, publish=self._taker(index), on_fault=on_fault)
             for index, (name, target) in enumerate(zip(names_of(targets), targets, strict=True))
         ]
         self._shown = [watch.state for watch in self._watches]

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 DEFAULT_LOGIN_TIMEOUT = 5.0
 # Process ids do not become labels, and addresses come and go with containers.
 _GROUP_BY = ("application", "user", "database")
+_NEVER = float("inf")
 # How late a report may be, beyond the time that it may take, before its thread counts as hung (seconds).
 _PATIENCE = 10.0
 # With fewer free slots our session is not given up for a new login.
@@ -57,9 +58,10 @@ class Pacing(NamedTuple):
 
 
 class TargetWatch:
-    """Judges one target until `stop`. `judge` adds what the rules say to an examination; `publish` gets every new state.
+    """Judges one target until `request_stop`. `judge` adds what the rules say to an examination; `publish` gets every new state.
 
-    `due` is when the next state must have come (monotonic seconds): later, the thread hangs in a driver.
+    `on_fault` gets an exception that is our own fault; the target is tried again. `due` is when the next state must have
+    come (monotonic seconds): later, the thread hangs in a driver.
     """
 
     def __init__(
@@ -70,13 +72,15 @@ class TargetWatch:
         *,
         judge: Callable[[Examination], Examination],
         publish: Callable[[State], None],
+        on_fault: Callable[[Exception], None] = lambda _: None,
     ) -> None:
         self.state = State(name, target)
-        self.due = float("inf")
+        self.due = _NEVER
         self._target = target
         self._pacing = pacing
         self._judge = judge
         self._publish = publish
+        self._on_fault = on_fault
         self._login_timeout = pacing.login_timeout or target.login_timeout or DEFAULT_LOGIN_TIMEOUT
         idle = threshold(target.thresholds, "idle")
         self._window = Window(WatchOptions(idle, threshold(target.thresholds, "idle_in_transaction"), _GROUP_BY))
@@ -120,8 +124,10 @@ class TargetWatch:
                 self._round()
             except StoppedError:
                 return
-            except Exception:  # noqa: BLE001 - a fault of ours with one target must not end its watch, nor another's
+            except Exception as error:  # noqa: BLE001 - a fault of ours with one target must not end its watch, nor another's
+                self._on_fault(error)
                 self._fail(Failed("query", "internal-error"))
+            self.due = _NEVER
             self._stop.wait(began + self._pacing.interval - time.monotonic())
 
     def _round(self) -> None:
@@ -181,6 +187,7 @@ class TargetWatch:
             self._local.begin(turn.facts)
         if turn.gap:
             self._window.gap(turn.gap)
+            self._last_at = None
         if turn.snapshot:
             self._see(turn.snapshot, turn.interval)
         elif not (turn.facts or turn.gap or lost):

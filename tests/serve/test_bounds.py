@@ -158,17 +158,30 @@ def test_a_thread_that_hangs_is_told_and_the_others_go_on() -> None:
 
 
 def test_a_fault_of_ours_is_told_as_such_and_tried_again() -> None:
-    calls: list[int] = []
+    faults: list[Exception] = []
 
     def judge(examination: Examination) -> Examination:
-        calls.append(1)
         raise RuntimeError("a fault of ours")
 
-    fleet = Fleet([parse_dsn("postgresql://app@127.0.0.1:1/x")], Pacing(0.2, 300.0), judge=judge, say=lambda _: None)
+    target = parse_dsn("postgresql://app@127.0.0.1:1/x")
+    fleet = Fleet([target], Pacing(0.2, 300.0), judge=judge, say=lambda _: None, on_fault=faults.append)
     fleet.start()
     waiting = threading.Event()
-    while len(calls) < 2:
+    while len(faults) < 2:
         waiting.wait(0.01)
     (state,) = fleet.states()
     assert fleet.stop(10) == 0
     assert state.failed == ("query", "internal-error")
+    assert str(faults[0]) == "a fault of ours"
+
+
+def test_one_that_waits_for_its_next_turn_does_not_count_as_hanging() -> None:
+    target = parse_dsn("postgresql://app@127.0.0.1:1/x")
+    fleet = Fleet([target], Pacing(3600.0, 3600.0, 0.5), judge=lambda it: it, say=lambda _: None)
+    fleet.start()
+    waiting = threading.Event()
+    (watch,) = fleet._watches
+    while watch.state.up is None or watch.due != float("inf"):
+        waiting.wait(0.01)
+    assert fleet.hanging == 0
+    assert fleet.stop(10) == 0
