@@ -50,6 +50,16 @@ _HELP = """A doctor for database connections and connection pools.
 \b
 Exit codes: 0 nothing found, 1 findings, 2 usage or configuration, 3 could not
 connect or look, 4 dbdoctor's own fault, 130 interrupted.
+
+\b
+Files: dbdoctor.toml, or [tool.dbdoctor] in pyproject.toml, here or in a
+directory above; then the user's (~/.config/dbdoctor/config.toml) and the
+system's. --config names another file in the place of all of these.
+
+\b
+Environment: DBDOCTOR_DSN and DATABASE_URL name the target where none is given.
+PGPASSWORD, PGPASSFILE, PGSERVICEFILE, ODBCSYSINI and their like count as they
+do for libpq and ODBC. NO_COLOR, FORCE_COLOR and TERM=dumb rule the colour.
 """
 
 
