@@ -22,7 +22,10 @@ def finding_lines(finding: Finding, style: Style) -> Iterator[str]:
         return
     for row in finding.rows[:_MOST_ROWS]:
         yield fill(clean(row), style.width, "      ", "    ")
-    more = max(len(finding.rows), len(finding.sessions)) - min(len(finding.rows), _MOST_ROWS)
+    # Lines of code come before the lines on sessions, and stand for none of them.
+    places = len(finding.rows) - min(len(finding.sessions), _MOST_ROWS) if "taken_at" in finding.evidence else 0
+    everything = max(len(finding.rows), len(finding.sessions) + places)
+    more = everything - min(len(finding.rows), _MOST_ROWS)
     if finding.rows and more > 0:
         yield f"    and {more} more (--json has all)"
     yield fill(clean(finding.why, 1000), style.width, "       ", "  why: ")

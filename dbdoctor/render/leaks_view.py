@@ -205,8 +205,7 @@ def _finding(finding: Finding | Skipped, room: Room, title: int, todo: int) -> l
     else:
         head, text = f"{_WORD[finding.severity]}[{finding.code}]:", finding.title
         colour, advice = SEVERITY_COLOUR[finding.severity.value], f"  fix: {finding.fix}"
-        taken = finding.evidence.get("taken_at", ())
-        places = [str(place["shown"]) for place in taken if (place["place"] or "-") not in finding.title]
+        places = [str(place["shown"]) for place in finding.evidence.get("taken_at", ())]
     first, *others = _wrapped(f"{head} {text}", room, title, "  ")
     lines = [[Span(first[: len(head)], colour, bold=True), Span(first[len(head) :])]]
     lines += [[Span(other)] for other in others]

@@ -42,8 +42,7 @@ def _findings(before: LeaksReport | None, after: LeaksReport) -> Iterator[Event]
             worse = f"now an {finding.severity.value}: " if known else ""
             places = finding.evidence.get("taken_at", ())[:_MOST_LINES]
             lines = tuple(place["shown"] for place in places)
-            untold = [place["shown"] for place in places[:1] if (place["place"] or "-") not in finding.title]
-            text = worse + "; ".join([finding.title, *untold])
+            text = worse + "; ".join([finding.title, *lines[:1]])
             yield Event(at, "found", text, finding.code, _group(finding.group), _session(finding), lines)
     for key, finding in old.items():
         if key not in new:

@@ -24,7 +24,7 @@ from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgresql import PostgresServer
 from tests.servers.workspace import workspace
 
-LEAK_AFTER = 18.0
+LEAK_AFTER = 20.0
 """Longer than any healthy program pauses (15 s), so that nothing but leaks is unused for so long (seconds)."""
 
 _CONNECT = "connection = engine.connect()"

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbdoctor.errors import UsageError
+from dbdoctor.model.holding import Frame, Holding
 from dbdoctor.model.leaks import WatchOptions
 from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.secret import Secret, remember
@@ -87,6 +88,18 @@ _details = st.builds(
 )
 _processes = st.builds(ClientProcess, _ids, st.none() | _texts, st.none() | _texts, st.none() | _texts, _times)
 _pooled = st.builds(PooledClient, *[st.none() | _texts, st.none() | _ids, *[st.none() | _texts] * 5])
+_frames = st.lists(st.builds(Frame, _texts, st.integers(0, 99999), _texts), max_size=4).map(tuple)
+_holdings = st.builds(
+    Holding,
+    _ids,
+    _times,
+    _frames,
+    st.floats(0, 1e6),
+    st.none() | _ids,
+    st.none() | _texts,
+    st.none() | _texts,
+    st.booleans(),
+)
 _snapshots = st.builds(
     Snapshot,
     at=st.floats(0, 4e9),
@@ -106,6 +119,7 @@ _snapshots = st.builds(
     processes=st.dictionaries(_ids, _processes, max_size=3),
     clients_gone=st.frozensets(_ids, max_size=3),
     pooled_clients=st.dictionaries(_ids, _pooled, max_size=3),
+    holdings=st.dictionaries(_ids, _holdings, max_size=3),
     missing=st.lists(st.builds(Missing, _texts, _texts, st.none() | _texts), max_size=2).map(tuple),
     took=st.floats(0, 60),
 )

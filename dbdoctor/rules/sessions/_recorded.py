@@ -21,6 +21,8 @@ _ANSWERED = frozenset({"more-than-declared-pool", "transaction-across-pauses"})
 # Of whom it says nothing where a connection at rest was taken last: it rests as it should.
 _ONLY_HELD = frozenset({"more-than-declared-pool"})
 _MOST_PLACES = 3
+# A recorder writes twice a second; a session that is older than this (seconds) is in its file.
+_WRITTEN_BY = 3.0
 _MOST_IN_JSON = 50
 
 
@@ -95,7 +97,7 @@ def with_lines(one: Judged, watched: Watched) -> Judged:
             "taken_at": [place.as_object() for place in places[:_MOST_IN_JSON]],
             "known_to_recorder": known,
         },
-        rows=(*_place_rows(places, one.finding.title, known, len(lives)), *one.finding.rows),
+        rows=(*_place_rows(places, known, len(lives)), *one.finding.rows),
     )
     return one._replace(finding=finding, held=places)
 
@@ -108,9 +110,9 @@ def _lives_of(one: Judged, watched: Watched) -> list[Life]:
     return [lives[identity] for identity in identities if identity in lives]
 
 
-def _place_rows(places: Sequence[HeldAt], title: str, known: int, sessions: int) -> list[str]:
-    rows = [place.shown for place in places[:_MOST_PLACES] if not place.taken_at or place.place not in title]
-    more = len(places) - _MOST_PLACES
+def _place_rows(places: Sequence[HeldAt], known: int, sessions: int) -> list[str]:
+    rows = [place.shown for place in places[:_MOST_PLACES]]
+    more = len(places) - len(rows)
     if more > 0:
         rows.append(f"and in {count(more, 'other place')} (--json has all)")
     if known < sessions:
@@ -119,16 +121,19 @@ def _place_rows(places: Sequence[HeldAt], title: str, known: int, sessions: int)
 
 
 def what_recorder_says(group: Group, judged: Sequence[Judged], watched: Watched) -> RecorderSays | None:
-    """Of a group's sessions as a whole; None where no recorder knows any of them."""
+    """Of a group's sessions as a whole; None where no recorder knows any of them. Those just opened are not counted yet."""
+    now = watched.now
     known = [life for life in group.lives if life.holding is not None]
     if not known:
         return None
-    now = watched.now
+    unknown = [
+        life for life in group.lives if life.holding is None and now - (life.session.started_at or 0.0) >= _WRITTEN_BY
+    ]
     leaking = {identity for one in judged if one.verdict is Verdict.LEAK for identity in one.sessions}
     too_long = [life for life in known if life.holding is not None and life.holding.is_held_too_long(now)]
     return RecorderSays(
         known=len(known),
-        sessions=len(group.lives),
+        sessions=len(known) + len(unknown),
         out=sum(1 for life in known if life.holding is not None and life.holding.since is not None),
         held_too_long=len(too_long),
         leaking=sum(1 for life in known if life.session.identity in leaking),

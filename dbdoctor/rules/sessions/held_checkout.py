@@ -84,14 +84,11 @@ def _told_elsewhere(watched: Watched) -> set[Identity]:
 def _found(group: Group, lives: list[Life], watched: Watched) -> Judged:
     now = watched.now
     longest, unused = _held(lives[0], watched), max(life.silence(now) for life in lives)
-    places = {life.holding.frame for life in lives if life.holding is not None}
-    place = places.pop() if len(places) == 1 else None
-    taken = f"taken at {place.shown}" if place is not None else "taken in several places"
     number = count(len(lives), "connection was", "connections were")
     finding = Finding(
         code="held-checkout",
         severity=Severity.ERROR,
-        title=f"{number} checked out up to {format_duration(longest)} ago, {taken}, and not used since: {group.key.shown}",
+        title=f"{number} checked out up to {format_duration(longest)} ago and not used since: {group.key.shown}",
         why=f"the recorder has not seen them given back, and the server has not seen them used for up to "
         f"{format_duration(unused)}; each is a place of the pool that nobody else gets",
         fix="give it back on every path (`with engine.connect() as connection:`), and keep it in no object that lives on",
