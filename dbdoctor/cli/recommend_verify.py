@@ -22,9 +22,9 @@ from dbdoctor.rules._common import count
 from dbdoctor.sizing.barging import WAKE_UP, PoolModel, wake_up_of
 from dbdoctor.sizing.case import Case
 from dbdoctor.trials.load import LoadOrder, LoadSeen
-from dbdoctor.trials.load_judge import Foretold, Run, foretell, judge_load, model_of
-from dbdoctor.trials.load_plans import current_plan, recommended_plan
-from dbdoctor.trials.load_window import windows
+from dbdoctor.trials.load_judge import Foretold, Run, foretell, foretell_pooled, judge_load, model_of
+from dbdoctor.trials.load_plans import NULL_POOL, current_plan, null_plan, recommended_plan
+from dbdoctor.trials.load_window import merged, windows
 from dbdoctor.trials.loading import run_together
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _RUNS = 2  # of each pool, in turn, so that what else happens on the machine mee
 _MOST_CHECKOUTS, _MOST_THREADS = 50_000, 400
 _MOST_PROCESSES = 8  # run at the same time: this machine runs them all
 _CONNECT, _ROUND_TRIP = 0.005, 0.0005  # seconds, where none was measured: a login and a round trip within a data centre
+_SPARED = 3  # clients of a pooler that are left to others
 _BESIDE = 1.0  # seconds of a run beside its window: logins, and the last uses
 
 
@@ -130,9 +131,12 @@ class Verification:
                 "makes",
                 help="make the window shorter with `--verify-for`",
             )
+        if recommended_plan(self._found.settings) is None:
+            self._notes.append(f"the demand of {len(courses)} of {there} processes was run together")
+            return [merged(courses)]
         if len(courses) < there:
             those = "the busiest" if isinstance(demand, Trace) else "all alike"
-            self._notes.append(f"the demand of {count(len(courses), 'process')} of {there} was run, {those}")
+            self._notes.append(f"the demand of {len(courses)} of {there} processes was run, {those}")
         if isinstance(demand, Stated):
             self._notes.append("the demand was made up from the stated figures, with its busiest second")
         return courses
@@ -149,17 +153,41 @@ class Verification:
         """The current pool, if it is known and another one, and the recommended."""
         pool = recommended_plan(self._found.settings)
         if pool is None:
-            raise CannotLookError(
-                "without a pool there is nothing to verify",
-                cause="NullPool is recommended, since a pooler shares the connections out",
-                help="verify at the server itself, past the pooler",
-            )
+            return [self._pooled(courses)]
         recommended = self._foretold(pool, courses)
         now = current_plan(self._case.current)
         if now is None:
             self._notes.append("only the recommended settings were run: a current pool with a limit is not known")
         planned = [] if now is None or self._found.current_is_fine else [self._foretold(now, courses)]
         return self._within(planned, recommended, len(courses))
+
+    def _pooled(self, courses: list[Course]) -> _Planned:
+        """A connection for each checkout, through a pooler with so many server connections. Raises CannotLookError."""
+        pool, limits = null_plan(self._found.settings), self._case.pooler
+        size = limits.server_connections if limits is not None else None
+        if pool is None or limits is None or size is None:
+            raise CannotLookError(
+                "how many server connections the pooler has is not known, and so not what is to be expected",
+                cause="NullPool is recommended, since a pooler shares the connections out",
+                help="let this user ask its console (stats_users), or set `pooler_pool_size` in the profile",
+            )
+        around = self._case.around
+        model = PoolModel(
+            size,
+            connect=_CONNECT if around.connect is None else around.connect,
+            ping=_ROUND_TRIP if around.round_trip is None else around.round_trip,
+        )
+        foretold = foretell_pooled(courses[0], model)
+        clients = None if limits.clients is None else limits.clients - limits.clients_of_others
+        if clients is not None and _threads(foretold, courses[0]) + _SPARED > clients:
+            raise CannotLookError(
+                f"the pooler admits {clients} clients, and up to {_threads(foretold, courses[0])} are wanted",
+                help="raise max_client_conn, or verify a calmer demand",
+            )
+        self._notes.append(f"each checkout is a connection of its own to the pooler, which has {size} to the server")
+        if self._case.current is not None and self._case.current.pool_class != NULL_POOL:
+            self._notes.append("the current pool was not run: what two pools in a row do is not predicted")
+        return _Planned(pool, (foretold,), model)
 
     def _foretold(self, pool: PoolPlan, courses: list[Course]) -> _Planned:
         around, demand = self._case.around, self._case.demand
@@ -276,9 +304,10 @@ class Verification:
             LoadOrder(
                 course.arrivals,
                 course.uses,
-                min(_MOST_THREADS, round(1.5 * foretold.most_at_once) + 20, len(course.arrivals)),
-                one.pool.pool_size,
+                _threads(foretold, course),
+                one.pool.pool_size or min(one.model.size, foretold.most_at_once),
                 self._asked.statement,
+                ask_first=one.pool.pool_class == NULL_POOL,
             )
             for course, foretold in zip(courses, one.foretold, strict=True)
         ]
@@ -296,9 +325,14 @@ class Verification:
         return judge_load(one.pool, runs, one.model, wait, own_uses=own_uses, processes=processes)
 
 
+def _threads(foretold: Foretold, course: Course) -> int:
+    """So many that one is always there when a checkout is due."""
+    return min(_MOST_THREADS, round(1.5 * foretold.most_at_once) + 20, len(course.arrivals))
+
+
 def _most(planned: list[_Planned]) -> int:
     """Sessions that one of the pools can open."""
-    return max(one.pool.pool_size + one.pool.max_overflow for one in planned)
+    return max(one.pool.pool_size + one.pool.max_overflow or one.model.size for one in planned)
 
 
 def _fitted(one: _Planned, room: int) -> _Planned | None:

@@ -64,7 +64,8 @@ def _verdict_words(one: Verdict) -> str:
         return f"the measurement is void: {one.void}"
     did, said = one.measured, one.predicted
     held = "the prediction held" if one.agrees else "the prediction did not hold"
-    shape = f"pool_size {one.pool.pool_size}, max_overflow {one.pool.max_overflow}"
+    sized = f"pool_size {one.pool.pool_size}, max_overflow {one.pool.max_overflow}"
+    shape = sized if one.pool.pool_class != "NullPool" else "NullPool"
     logins = "" if one.login is None else f" (of {format_duration(one.login)} each)"
     words = (
         f"{held} ({shape}); {did.timeouts} of {one.checkouts:,} checkouts gave up, predicted {said.timeouts}; "
@@ -99,6 +100,7 @@ def _pool(one: Verdict) -> dict[str, Any]:
     spans = one.ranges
     return {
         "settings": one.pool.name,
+        "pool_class": one.pool.pool_class,
         "pool_size": one.pool.pool_size,
         "max_overflow": one.pool.max_overflow,
         "runs": one.runs,

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 _TRIED = 7  # uses by which it is learned what a statement costs beside its sleep
 _HEAD_START = 0.3  # seconds, for the threads to be there before the first is due
 _STACK = 512 * 1024
+_NOTHING = "SELECT 1"
 _RESOLUTION = 0.001  # of pg_sleep and WAITFOR; they round up, and what is left is slept here
 
 
 class LoadOrder(NamedTuple):
     """What is run: when each checkout is due and its use, in seconds; by so many threads.
 
-    `statement` replaces the sleep, and takes as long as it takes. `warm` connections are opened before it begins.
+    `statement` replaces the sleep, and takes as long as it takes. `warm` connections are opened before it begins. `ask_first`: a
+    checkout has not been served before its first answer, since a pooler makes it wait there.
     """
 
     arrivals: Sequence[float]
@@ -34,6 +36,7 @@ class LoadOrder(NamedTuple):
     threads: int
     warm: int
     statement: str | None = None
+    ask_first: bool = False
 
 
 class LoadSeen(NamedTuple):
@@ -92,6 +95,8 @@ class _Run:
     def warm_up(self) -> None:
         """Open the pool's connections, and learn what a statement and a checkin cost."""
         open_now = [self._engine.connect() for _ in range(max(1, self._order.warm))]
+        for connection in open_now if self._order.ask_first else ():
+            self._ask(connection, _NOTHING)  # the pooler opens its own connection then
         for connection in open_now:
             connection.close()
         asked, given_back = [], []
@@ -144,6 +149,8 @@ class _Run:
 
         try:
             with self._engine.connect() as connection:
+                if self._order.ask_first:
+                    self._ask(connection, _NOTHING)
                 given = time.perf_counter()
                 self._use(connection, self._order.uses[index], given)
             self._waits[index] = given - due

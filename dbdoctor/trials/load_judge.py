@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +16,9 @@ from dbdoctor.model.verified import Verdict, WaitRanges, Waits
 from dbdoctor.sizing.barging import PoolModel, Simulated, simulate_one
 from dbdoctor.sizing.bootstrap import DRAWS, wait_range
 from dbdoctor.sizing.histogram import Histogram
+from dbdoctor.sizing.replay import replay
 from dbdoctor.trials.load import LoadSeen
+from dbdoctor.trials.load_plans import NULL_POOL
 
 _BLOCKS = 20  # of each run, for the bootstrap
 _SHARE_OF_TARGET, _LATE = 0.5, 0.005  # arrivals may be so late: of the wait that is good enough, or in seconds
@@ -62,6 +65,19 @@ def foretell(course: Course, model: PoolModel, uses: Sequence[float] | None = No
     return Foretold(_waits([waits], did, size), did.most_open, _at_once(course, waits, uses, model.timeout))
 
 
+def foretell_pooled(course: Course, model: PoolModel, uses: Sequence[float] | None = None) -> Foretold:
+    """What a transaction pooler of `model.size` server connections will do, first come first served.
+
+    Each checkout logs in to the pooler (`model.connect`), which takes no server connection yet, and asks (`model.ping`).
+    """
+    uses = course.uses if uses is None else uses
+    asked = [arrival + model.connect for arrival in course.arrivals]
+    waits = [model.connect + model.ping + wait for wait in replay(asked, uses, model.size, extra_use=model.ping)]
+    did = Simulated(connects=len(waits))
+    most = _at_once(course, waits, uses, math.inf)
+    return Foretold(_waits([waits], did, 0), min(most, model.size), most)
+
+
 def judge_load(
     pool: PoolPlan, runs: Sequence[Run], model: PoolModel, target_wait: float, *, own_uses: bool, processes: int = 1
 ) -> Verdict:
@@ -70,9 +86,8 @@ def judge_load(
     Of each of the `processes` there is a run for every time that all were run. `own_uses`: what was run was not the
     window's uses, so that those that were measured are foretold.
     """
-    foretold = [
-        foretell(one.course, _as_run(model, one.seen), one.seen.uses if own_uses else None).waits for one in runs
-    ]
+    told = foretell if pool.pool_class != NULL_POOL else foretell_pooled
+    foretold = [told(one.course, _as_run(model, one.seen), one.seen.uses if own_uses else None).waits for one in runs]
     seen = [one.seen for one in runs]
     late = sorted(late for one in seen for late in one.late)
     used = [use for one in seen for use, wait in zip(one.uses, one.waits, strict=True) if wait is not None]

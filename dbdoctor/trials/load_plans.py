@@ -8,6 +8,7 @@ from typing import Any
 from dbdoctor.model.pool import PoolSettings
 from dbdoctor.model.trial import PoolPlan
 
+NULL_POOL = "NullPool"
 CURRENT, RECOMMENDED = "current", "recommended"
 _ARGUMENTS = (
     "connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
@@ -25,6 +26,16 @@ def recommended_plan(settings: Mapping[str, Any]) -> PoolPlan | None:
     arguments = {name: told[name] for name in _ARGUMENTS if name in told}
     fields = {name: settings[name] for name in _FIELDS if name in settings}
     return PoolPlan(RECOMMENDED, "the recommended settings", connect_args=arguments, **fields)
+
+
+def null_plan(settings: Mapping[str, Any]) -> PoolPlan | None:
+    """A connection for each checkout, where that is what was recommended."""
+    if settings.get("poolclass") != NULL_POOL:
+        return None
+    told = settings.get("connect_args") or {}
+    arguments = {name: told[name] for name in _ARGUMENTS if name in told}
+    title = "a connection for each checkout"
+    return PoolPlan(RECOMMENDED, title, pool_class=NULL_POOL, pool_size=0, max_overflow=0, connect_args=arguments)
 
 
 def current_plan(settings: PoolSettings | None) -> PoolPlan | None:

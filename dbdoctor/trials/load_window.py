@@ -38,6 +38,12 @@ def windows(demand: Trace | Stated, seconds: float, most: int, seed: int = 1) ->
     return sorted((part for part in parts if part.arrivals), key=lambda part: sum(part.uses), reverse=True)[:most]
 
 
+def merged(courses: Sequence[Course]) -> Course:
+    """The demand of all of them as one process's: without a pool of its own it makes no difference who asks."""
+    rows = sorted(row for course in courses for row in zip(*course[1:], strict=True))
+    return Course(courses[0].process, *(array("d", column) for column in zip(*rows, strict=True)))
+
+
 def _busiest_moment(courses: Sequence[Course], seconds: float) -> float:
     rows = sorted(row for course in courses for row in zip(course.arrivals, course.uses, strict=True))
     best = rows[0][0]

@@ -204,4 +204,42 @@ def test_no_more_processes_than_there_is_room_for(start_postgres):
     assert result.exit_code == 0, result.stderr
     verified = json.loads(result.stdout)["verified"]
     assert 1 <= verified["processes"] < 8
-    assert any("of 8 was run" in note for note in verified["notes"])
+    assert any("of 8 processes was run" in note for note in verified["notes"])
+
+
+def test_without_a_pool_it_is_the_pooler_that_is_verified(postgres, start_pgbouncer, tmp_path):
+    """Eight of 200 ms arrive at once, again and again, for four connections of the pooler: half of them wait as long."""
+    pgbouncer = start_pgbouncer(postgres.port, settings={"default_pool_size": 4, "max_client_conn": 200})
+    path = tmp_path / "trace.csv"
+    rows = (f"{second},0,0.2,{process}" for second in range(3) for process in "aabbccdd")
+    path.write_text("\n".join(("arrival,wait,use,process", *rows)) + "\n")
+    arguments = ("recommend", pgbouncer.dsn(), "--trace", path, "--verify", "--verify-for", "3s", "--yes", "--json")
+    result = run_dbdoctor(*arguments, "--wait-target", "p99=1s", timeout=90)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["settings"]["poolclass"] == "NullPool"
+    (then,) = found["verified"]["pools"]
+    assert then["pool_class"] == "NullPool"
+    assert then["errors"] == 0, then["error"]
+    assert then["checkouts"] == then["measured"]["connects"] == then["predicted"]["connects"] == 48
+    assert then["predicted"]["wait_mean_seconds"] == pytest.approx(0.1, abs=0.06)
+    assert 0.09 <= then["measured"]["wait_mean_seconds"] <= then["predicted"]["wait_mean_seconds"] + 0.5
+    assert then["measured"]["wait_p95_seconds"] >= 0.18
+    assert "of 4 processes was run together" in result.stderr
+    clients = pgbouncer.execute("SHOW CLIENTS", dbname="pgbouncer")
+    assert not [row for row in clients if any(str(cell).startswith("dbdoctor") for cell in row)]
+
+
+def test_a_pooler_whose_size_is_not_known_cannot_be_verified(postgres, start_pgbouncer, trace):
+    pgbouncer = start_pgbouncer(postgres.port, settings={"admin_users": "somebody"})
+    result = run_dbdoctor("recommend", pgbouncer.dsn(), "--trace", trace, "--verify", "--yes")
+    assert result.exit_code == 3
+    assert "how many server connections the pooler has is not known" in result.stderr
+    assert "pooler_pool_size" in result.stderr
+
+
+def test_a_pooler_that_admits_too_few_clients_is_spared(postgres, start_pgbouncer, trace):
+    pgbouncer = start_pgbouncer(postgres.port, settings={"max_client_conn": 12})
+    result = run_dbdoctor("recommend", pgbouncer.dsn(), "--trace", trace, "--verify", "--yes")
+    assert result.exit_code == 3
+    assert "the pooler admits 12 clients" in result.stderr
