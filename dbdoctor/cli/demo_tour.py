@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 import textwrap
@@ -93,17 +94,16 @@ class Tour:
         self._pause()
 
     def _settle(self, shop: Shop) -> None:
-        arguments = ["recommend", "through-firewall", "--trace", "recordings-mended", "--idle-timeout"]
-        arguments += [f"{self._pace.firewall:g}s", "--format", "toml"]
+        arguments = shlex.split(recommendation(self._pace)[0].command)
         self._title("The settings are applied")
-        self._command(f"dbdoctor {shlex.join(arguments)} > pool.toml")
-        settings = shop.directory / "pool.toml"
-        with settings.open("wb") as file:
-            self._run(shop, arguments, output=file.fileno())
-        for line in settings.read_text().splitlines():
-            if line.strip() and not line.startswith("#"):
-                self._line(f"  {line}")
-        self._command("python -m shop    # again: its engines read pool.toml")
+        self._command(f"dbdoctor {shlex.join(arguments)} --json > recommended.json")
+        file = shop.directory / "recommended.json"
+        with file.open("wb") as written:
+            self._run(shop, [*arguments, "--json"], output=written.fileno())
+        self._command("jq .settings recommended.json")
+        for line in json.dumps(json.loads(file.read_text())["settings"], indent=2).splitlines():
+            self._line(line)
+        self._command("python -m shop    # again: its engines take these settings")
         shop.stop()
         self._start(shop, "recordings-after")
         self._pause()
