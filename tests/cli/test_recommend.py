@@ -141,7 +141,7 @@ def test_what_is_no_trace_is_a_clear_error(tmp_path, text, words):
     ("arguments", "words"),
     [
         (("--trace", "/nowhere/trace.csv"), "the trace could not be read"),
-        (("--trace", "/"), "the trace could not be read"),
+        (("--trace", "/"), "there is no recording in `/`"),
         (("--rate", "200"), "`--rate` needs `--use-time`"),
         (("--use-time", "20ms"), "`--use-time` needs `--rate`"),
         (("--burst", "3"), "`--burst` needs `--rate`"),

@@ -62,7 +62,12 @@ def recommend_many(dsn: str) -> Any:
 def test_on_sql_server_it_is_verified_too(start_tds, tmp_path):
     """Through the ODBC driver: both pools in turn, and through the idle timeout; two connections cannot carry it."""
     config = tmp_path / "dbdoctor.toml"
-    lines = (f"dsn = {json.dumps(start_tds().dsn('microsoft'))}", "pool_size = 1", "max_overflow = 1", "pool_recycle = -1")
+    lines = (
+        f"dsn = {json.dumps(start_tds().dsn('microsoft'))}",
+        "pool_size = 1",
+        "max_overflow = 1",
+        "pool_recycle = -1",
+    )
     config.write_text("\n".join(("[targets.shop]", *lines, "rate = 12", 'use_time = "150ms"', "burst = 1")) + "\n")
     result = run_dbdoctor(
         "recommend", "shop", "--config", config, "--idle-timeout", "240s", "--verify", "--verify-for", "2s", "--yes",
