@@ -32,6 +32,7 @@ class Fleet:
         say: Callable[[str], None],
         on_fault: Callable[[Exception], None] = lambda _: None,
     ) -> None:
+        self.on_fault = on_fault
         self._say = say
         self._pacing = pacing
         self._watches = [

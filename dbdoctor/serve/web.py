@@ -21,6 +21,7 @@ _LONGEST, _SILENCE = 20.0, 5.0
 # More clients at the same time than this are turned away.
 _MOST_CLIENTS = 32
 _POLL = 0.1
+_TEXT = "text/plain; charset=utf-8"
 _STYLE = "body{font:1rem/1.5 sans-serif;margin:2rem}td,th{padding:.1rem 1.5rem .1rem 0;text-align:left}"
 
 
@@ -117,7 +118,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> _Answer:
         pages: dict[str, Callable[[Fleet], _Answer]] = {"/metrics": _metrics, "/healthz": _health, "/": _index}
         page = pages.get(self.path.partition("?")[0])
-        return page(self.fleet) if page else _Answer(404, "text/plain; charset=utf-8", b"not here: see /\n")
+        if page is None:
+            return _Answer(404, _TEXT, b"not here: see /\n")
+        try:
+            return page(self.fleet)
+        except Exception as error:  # noqa: BLE001 - told as our own fault, and the next request is answered
+            self.fleet.on_fault(error)
+            return _Answer(500, _TEXT, b"a fault of dbdoctor: run it with --debug\n")
 
     def _send(self, answer: _Answer) -> None:
         self.send_response(answer.status)

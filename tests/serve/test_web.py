@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from dbdoctor.serve.fleet import Fleet
+from dbdoctor.serve.target_watch import Pacing
+from dbdoctor.serve.web import Web
+from dbdoctor.targets.parse import parse_dsn
 from tests.serve.serving import Serving, ask, serving, write_config
 from tests.servers.cli import run_dbdoctor, start_dbdoctor
 from tests.servers.network import refused_port
@@ -133,3 +137,23 @@ def test_profiles_of_one_place_have_names_of_their_own() -> None:
         with serving(dsn, f"{dsn}?application_name=b", "--config", write_config({"x": dsn})) as at:
             at.wait_for("dbdoctor_up", 0.0, target=f"{dsn} (2)")
             assert len(at.values("dbdoctor_up")) == 2
+
+
+def test_a_fault_of_ours_is_an_answer() -> None:
+    faults: list[Exception] = []
+
+    def fails() -> bytes:
+        raise RuntimeError("a fault of ours")
+
+    target = parse_dsn("postgresql://app@127.0.0.1:1/x")
+    fleet = Fleet([target], Pacing(1.0, 300.0), judge=lambda it: it, say=lambda _: None, on_fault=faults.append)
+    web = Web(fleet, "127.0.0.1", 0)
+    web.start()
+    try:
+        assert ask(web.port, "/metrics").status == 200
+        fleet.text = fails  # type: ignore[method-assign]
+        assert ask(web.port, "/metrics").status == 500
+        assert ask(web.port, "/healthz").status == 200
+    finally:
+        web.stop()
+    assert [str(fault) for fault in faults] == ["a fault of ours"]
