@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import os
 import subprocess
@@ -157,7 +158,6 @@ def test_sqlalchemy_in_a_zip_file(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """(interpreter, libraries) of a virtual environment with SQLAlchemy, and without dbdoctor."""
-    import greenlet
     import sqlalchemy
     import typing_extensions
 
@@ -165,7 +165,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     venv.create(place / "venv", with_pip=False)
     libraries = place / "libraries"
     libraries.mkdir()
-    for module in (sqlalchemy, greenlet):
+    for module in (sqlalchemy, importlib.import_module("greenlet")):
         assert module.__file__
         (libraries / module.__name__).symlink_to(Path(module.__file__).parent)
     (libraries / "typing_extensions.py").symlink_to(typing_extensions.__file__)
