@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from typer.main import get_command
 
+from dbdoctor.cli.app import application
 from tests.cli.test_leaks import held
 from tests.cli.test_startup import HEAVY, imported
 from tests.servers.cli import run_dbdoctor, start_dbdoctor
@@ -219,3 +222,17 @@ def test_nothing_heavy_is_imported_for_a_format(name: str) -> None:
     code, names = imported("check", "--no-config", REFUSED, "--format", name)
     assert code == (2 if name == "nagios" else 3)
     assert names.isdisjoint(HEAVY)
+
+
+def test_the_sample_for_github_actions_has_commands_that_are_there() -> None:
+    """Every command and every option that it runs."""
+    root = get_command(application())
+    text = (ROOT / "sample_configs" / "github-actions.yml").read_text()
+    ran = [
+        line.partition(" -- ")[0] for line in re.findall(r"(?:run: |^ +)(dbdoctor .*?)(?: #| &|$)", text, re.MULTILINE)
+    ]
+    assert {line.split()[1] for line in ran} == {"check", "run", "leaks", "recommend"}
+    for line in ran:
+        name, *words = line.partition(" > ")[0].split()[1:]
+        known = {option for parameter in root.commands[name].params for option in parameter.opts}  # type: ignore[attr-defined]
+        assert {word for word in words if word.startswith("--")} <= known, line
