@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -236,3 +238,54 @@ def test_the_sample_for_github_actions_has_commands_that_are_there() -> None:
         name, *words = line.partition(" > ")[0].split()[1:]
         known = {option for parameter in root.commands[name].params for option in parameter.opts}  # type: ignore[attr-defined]
         assert {word for word in words if word.startswith("--")} <= known, line
+
+
+SHOP = """
+import sys, sqlalchemy as sa
+engine = sa.create_engine(sys.argv[1])
+
+def take():
+    connection = engine.connect()
+    connection.execute(sa.text("select 1"))
+    return connection
+
+kept = take()
+print("taken", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_line_of_code_is_marked_in_the_repository(postgres: PostgresServer, tmp_path: Path) -> None:
+    """A real program under the recorder: the annotation has the file as the repository has it, and the line."""
+    program, out = tmp_path / "shop" / "orders.py", tmp_path / "recordings"
+    program.parent.mkdir()
+    out.mkdir()
+    program.write_text(SHOP)
+    url = postgres.dsn().replace("postgresql://", "postgresql+psycopg2://", 1)
+    command = [
+        sys.executable,
+        "-m",
+        "dbdoctor",
+        "run",
+        "--quiet",
+        "--out",
+        str(out),
+        "--",
+        sys.executable,
+        program,
+        url,
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        try:
+            assert running.stdout.readline() == "taken\n"
+            arguments = ("--trace", out, "--for", "3s", "--idle-in-transaction", "1s", "--format", "github")
+            place = {"GITHUB_WORKSPACE": str(tmp_path)}
+            result = run_dbdoctor("leaks", "--no-config", postgres.dsn(), *arguments, env=place)
+        finally:
+            running.stdin.close()
+            running.wait(30)
+    assert result.exit_code == 1, result.stdout
+    line = SHOP.splitlines().index("    connection = engine.connect()") + 1
+    assert f"::error file=shop/orders.py,line={line},title=dbdoctor leaks " in result.stdout
