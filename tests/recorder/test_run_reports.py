@@ -174,7 +174,7 @@ def test_no_password_is_in_what_we_write(
 # --- old runs
 
 
-def run_of(state: Path, name: str, days: float, header: dict[str, object] | None = None) -> Path:
+def run_of(state: Path, name: str, days: float, header: dict[str, int | None] | None = None) -> Path:
     run = state / name
     run.mkdir(parents=True)
     if header:
