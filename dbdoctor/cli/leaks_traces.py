@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,16 @@ def recordings_of(place: Path | None) -> Callable[[], list[Path]]:
 
 
 def _live(place: Path | None) -> list[Path]:
+    if place is None and not _was_ever_recorded():
+        return []
     from dbdoctor.traces.find import live_recordings
 
     return [found.path for found in live_recordings(place)]
+
+
+def _was_ever_recorded() -> bool:
+    """Whether there is any place of recordings at all; where nobody records, nothing more is loaded."""
+    from dbdoctor.recorder.places import fallback_directory
+
+    state = os.environ.get("XDG_STATE_HOME") or str(Path("~").expanduser() / ".local" / "state")
+    return Path(state, "dbdoctor", "recordings").is_dir() or Path(fallback_directory()).is_dir()

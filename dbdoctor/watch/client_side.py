@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # Among more sessions than this the search takes tens of milliseconds, which a single look that is to be quick has not.
 _MOST_AT_ONCE = 200
+# While no process records, it is looked for one so often (seconds).
+_RECORDINGS_EVERY = 2.0
 
 
 class ClientSide:
@@ -34,7 +37,7 @@ class ClientSide:
         own: Callable[[], OwnConnection | None],
         *,
         single_look: bool = False,
-        recordings: Callable[[], Iterable[Path]] | None = None,
+        recordings: Callable[[], Collection[Path]] | None = None,
     ) -> None:
         self._target = target
         self._facts = facts
@@ -44,6 +47,7 @@ class ClientSide:
         self._console: PgBouncerConsole | None = None
         self._recordings = recordings
         self._holdings: Holdings | None = None
+        self._not_before = -1e9
 
     def enrich(self, snapshot: Snapshot, *, thorough: bool = False) -> Snapshot:
         """The same snapshot, with processes, the clients behind PgBouncer if that stands between, and who holds what."""
@@ -53,6 +57,11 @@ class ClientSide:
         if self._recordings is None:
             return snapshot
         if self._holdings is None:
+            if time.monotonic() < self._not_before:
+                return snapshot
+            self._not_before = time.monotonic() + _RECORDINGS_EVERY
+            if not self._recordings():
+                return snapshot
             from dbdoctor.traces.holdings import Holdings
 
             self._holdings = Holdings(self._recordings, (point.port for point in self._target.endpoints if point.port))
