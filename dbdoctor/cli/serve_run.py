@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 # A session in the middle of a look is waited for so long (seconds); then the system closes what is left.
 _TO_LOG_OUT = 3.0
+# A thread that is to answer a scrape waits for each of those that judge just then, so long at most (seconds; Python's
+# own is five times that).
+_SWITCH = 0.001
 
 
 def run_fleet(
@@ -37,6 +40,7 @@ def run_fleet(
     from dbdoctor.serve.target_watch import Pacing
 
     ended = threading.Event()
+    sys.setswitchinterval(_SWITCH)
     with contextlib.ExitStack() as stack:
         targets = start_targets(selection, stack)
         for note in dict.fromkeys([*selection.notes, *(note for target in targets for note in target.notes)]):
