@@ -58,6 +58,15 @@ POSTGRESQL = {
     "17": "17.10.0-beta.17",
     "18": "18.4.0-beta.17",
 }
+# Python packages that must not be in the tests' own environment: other versions of what is there, and what would take part
+# in every test's run. Each set in a directory of its own, for the processes that have it on their PYTHONPATH.
+PYTHON = {
+    "sqlalchemy-1.4": ["sqlalchemy==1.4.54"],
+    "sqlalchemy-2.0": ["sqlalchemy==2.0.58"],
+    "pytest-plugins": ["pytest-asyncio==1.5.0", "anyio==4.16.0"],
+    "gevent": ["gevent==26.9.0", "zope.event", "zope.interface"],
+    "psycopg": ["psycopg==3.3.9", "psycopg-binary==3.3.9"],
+}
 
 
 class CannotError(Exception):
@@ -221,6 +230,19 @@ def unpack(archive: Path, place: Path) -> None:
         program.chmod(0o755)
 
 
+def install_python(binaries: Path) -> None:
+    """The sets of Python packages into the cache, without what they depend on, which the environment has."""
+    for name, packages in PYTHON.items():
+        place = CACHE / "python" / name
+        stamp = place / "installed"
+        if stamp.exists() and stamp.read_text() == " ".join(packages):
+            continue
+        say(f"    fetching {', '.join(packages)}")
+        shutil.rmtree(place, ignore_errors=True)
+        call([binaries / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--target", place, *packages])
+        stamp.write_text(" ".join(packages))
+
+
 def install_servers(binaries: Path) -> None:
     """All of it; `binaries` is the bin directory of the virtual environment. CannotError says what is in the way."""
     CACHE.mkdir(exist_ok=True)
@@ -228,3 +250,4 @@ def install_servers(binaries: Path) -> None:
     install_debian(BROWSER, CHROMIUM)
     make_locale()
     install_postgresql(binaries)
+    install_python(binaries)
