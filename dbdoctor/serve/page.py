@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 import dbdoctor
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTENT_TYPE", "Lines", "Page", "lines_of"]
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""What `generate_latest` writes; the client's own constant for it came with 0.23."""
 
 Lines = Mapping[str, bytes]
 """One target's samples as text, by metric."""
