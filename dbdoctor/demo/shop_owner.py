@@ -42,7 +42,7 @@ dsn = "postgresql+psycopg2://{user}@127.0.0.1:{firewall_port}/{database}"
 passfile = "password"
 processes = 1
 """
-_PATIENCE = 10.0  # seconds for a process of ours to begin or to end
+_PATIENCE = 30.0  # seconds for a process of ours to begin or to end, on a busy machine
 _OPEN = 4  # services that have used the database: payments, mended, first waits for the bank
 
 
@@ -169,7 +169,7 @@ def open_shop(target: Target, *, idle_timeout: float) -> Iterator[Shop]:
     endpoint = target.endpoints[0]
     with (
         tempfile.TemporaryDirectory(prefix="dbdoctor-demo-", ignore_cleanup_errors=True) as directory,
-        _firewall(str(endpoint.host), int(endpoint.port or 0), idle_timeout) as (port, how),
+        _firewall(str(endpoint.host), int(endpoint.port or 0), idle_timeout, directory) as (port, how),
     ):
         shop = Shop(Path(directory).resolve(), target, port, how)
         try:
@@ -180,11 +180,11 @@ def open_shop(target: Target, *, idle_timeout: float) -> Iterator[Shop]:
 
 
 @contextmanager
-def _firewall(host: str, port: int, idle_timeout: float) -> Iterator[tuple[int, str]]:
+def _firewall(host: str, port: int, idle_timeout: float, directory: str) -> Iterator[tuple[int, str]]:
     import subprocess
 
     process = subprocess.Popen(  # noqa: S603 - ourselves
-        [sys.executable, "-m", "dbdoctor.demo.firewall", host, str(port), str(idle_timeout)],
+        [sys.executable, "-m", "dbdoctor.demo.firewall", host, str(port), str(idle_timeout), directory],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
@@ -197,6 +197,9 @@ def _firewall(host: str, port: int, idle_timeout: float) -> Iterator[tuple[int, 
                 raise CannotLookError("the demo's firewall did not start")
             yield int(words[0]), words[1].decode()
     finally:
+        with suppress(OSError):
+            assert process.stdin is not None
+            process.stdin.write(b"bye")
         _end(process)
 
 

@@ -21,7 +21,7 @@ def run_all():
         process.stdin.close()
     for process in processes:
         try:
-            process.wait(2)
+            process.wait(0.5)
         except subprocess.TimeoutExpired:  # it hangs in the database
             process.kill()
             process.wait()
