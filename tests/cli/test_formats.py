@@ -272,7 +272,7 @@ def test_the_line_of_code_is_marked_in_the_repository(postgres: PostgresServer, 
         str(out),
         "--",
         sys.executable,
-        program,
+        str(program),
         url,
     ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
