@@ -10,7 +10,7 @@ from dbdoctor.model.recorded_summary import SiteSummary, StillOut, shown_site
 MOST_ROWS = 20
 """Lines of evidence in a finding; the renderer shows five and counts the others."""
 
-WITH_BLOCK = "with engine.connect() as connection:  # or: with Session(engine) as session:\n    ..."
+WITH_BLOCK = "with engine.connect() as connection:  # or Session(engine) as session\n    ..."
 """What returns a connection whatever happens."""
 
 

@@ -1,8 +1,8 @@
 """A connection was held for longer than --leak-after, and then returned
 
 What it means
-    The line of code took a connection and gave it back, but only after longer than `--leak-after` (60 s unless another time was
-    asked for). It is no leak; for as long, it was one connection less for everybody else.
+    The line of code took a connection and gave it back, but only after longer than `--leak-after` (60 s unless another
+    time was asked for). It is no leak; for as long, it was one connection less for everybody else.
 
 Why it matters
     A pool of 15 connections serves thousands of requests a second that hold one for 5 ms each, and 15 that hold one for a
