@@ -23,10 +23,11 @@ os.set_blocking(wakes, False)
 signal.set_wakeup_fd(wakes)  # or a signal just before the wait would be seen only after it
 seen = []
 for number in map(int, sys.argv[1:]):
-    signal.signal(number, lambda number, _: (seen.append(number), print("got", number, flush=True)))
+    signal.signal(number, lambda number, _: seen.append(number))
 print("ready", flush=True)
 while 0 not in select.select([0, waking], [], [])[0]:
-    os.read(waking, 100)
+    for number in os.read(waking, 100):
+        print("got", number, flush=True)
 print("all", *seen, flush=True)
 """
 # What a program sees of how it was started: signals, directory, descriptors. Not of Python, which ignores signals itself.
@@ -179,7 +180,7 @@ def test_ctrl_c_ends_both_when_the_command_does_not_handle_it() -> None:
         running.wait_for("ready")
         os.write(keys, b"\x03")
 
-    done = run_on_terminal("run", "--", "sh", "-c", "echo ready; sleep 100", after_start=press)
+    done = run_on_terminal("run", "--", "sh", "-c", "echo ready; exec sleep 100", after_start=press)
     assert done.exit_code == -signal.SIGINT
     assert "interrupted" not in done.drawn
 
