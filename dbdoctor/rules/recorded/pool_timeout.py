@@ -10,9 +10,10 @@ Why it matters
     whoever held the connections.
 
 What to do
-    If lines that never return a connection are among the holders, mend these first (`dbdoctor explain never-returned`); a larger
-    pool would only be emptied later. If a few lines hold for long, do there what needs no connection (calls to other
-    services, rendering) before or after. If many lines each hold for a short time, the pool is too small for the demand:
+    If lines that never return a connection are among the holders, mend these first (`dbdoctor explain
+    never-returned`); a larger pool would only be emptied later. If a few lines hold for long, do there what needs no
+    connection (calls to other services, rendering) before or after. If many lines each hold for a short time, the pool is
+    too small for the demand:
 
         dbdoctor recommend --trace DIR
 """
