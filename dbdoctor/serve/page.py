@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["CONTENT_TYPE", "Lines", "Page", "lines_of"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""What `generate_latest` writes; the client's own constant for it came with 0.23."""
+"""What `generate_latest` writes; 0.22 of the client has no constant for it."""
 
 Lines = Mapping[str, bytes]
 """One target's samples as text, by metric."""

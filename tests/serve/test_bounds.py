@@ -20,6 +20,7 @@ from dbdoctor.serve.window import WINDOW, Window
 from dbdoctor.targets.parse import parse_dsn
 from tests.cli.test_startup import imported
 from tests.serve.serving import series_of
+from tests.servers.wire import Conversation, FakeServer
 
 
 def group(name: str, verdict: Verdict = Verdict.OK, sessions: int = 1) -> GroupReport:
@@ -155,6 +156,21 @@ def test_a_thread_that_hangs_is_told_and_the_others_go_on() -> None:
         hold.set()
         assert fleet.stop(10) == 0
     assert any("driver-hung" in line for line in said)
+
+
+def test_a_login_that_hangs_is_given_up_at_the_end() -> None:
+    asked = threading.Event()
+
+    def silent(talk: Conversation) -> None:
+        asked.set()
+        talk.stay_silent()
+
+    with FakeServer(silent) as server:
+        target = parse_dsn(f"postgresql://app@127.0.0.1:{server.port}/x")
+        fleet = Fleet([target], Pacing(60.0, 300.0, 120.0), judge=lambda it: it, say=lambda _: None)
+        fleet.start()
+        assert asked.wait(20)
+        assert fleet.stop(20) == 0
 
 
 def test_a_fault_of_ours_is_told_as_such_and_tried_again() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import sys
 from collections.abc import Iterator
@@ -63,6 +64,8 @@ def test_too_many_clients_are_turned_away_and_then_there_is_room_again(exporter:
         many[-1].settimeout(10)
         with contextlib.suppress(ConnectionResetError):
             assert many[-1].recv(1) == b""
+        # The first is left alone until it has been silent for too long.
+        assert select.select([many[0]], [], [], 0)[0] == []
 
     def answers() -> bool:
         with contextlib.suppress(OSError):
