@@ -43,7 +43,7 @@ passfile = "password"
 processes = 1
 """
 _PATIENCE = 30.0  # seconds for a process of ours to begin or to end, on a busy machine
-_OPEN = 4  # services that have used the database: payments, mended, first waits for the bank
+_OPEN = 4  # services that have used the database: payments, when mended, first waits for the bank
 
 
 class Shop:

@@ -12,7 +12,7 @@ engine = make_engine("payments")
 
 
 def bank_answers():
-    time.sleep(7)
+    time.sleep(20)
 
 
 def pay(customer):
