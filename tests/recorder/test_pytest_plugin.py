@@ -45,8 +45,8 @@ class Project:
         (place / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
 
     def write(self, text: str, name: str = "test_it.py") -> None:
-        start = "import gc\nimport threading\n\nimport pytest\n\nimport shop\n"
-            "from shop import Session, engine, text, tidy, total\n\n"
+        start = "import gc\nimport threading\n\nimport pytest\n\n"
+        start += "import shop\nfrom shop import Session, engine, text, tidy, total\n\n"
         (self.place / name).write_text(start + text)
 
     def run(self, *arguments: str, path: Path | None = None, out: Path | None = None) -> str:
@@ -85,7 +85,8 @@ def project(tmp_path: Path) -> Project:
 def told(output: str) -> list[str]:
     """What is told of each connection, without the seconds."""
     return [
-        re.sub(r"held \d+\.\d s", "held", one) for one in re.findall(r"^E? *(connection taken at .*)$", output, re.MULTILINE)
+        re.sub(r"held \d+\.\d s", "held", one)
+        for one in re.findall(r"^E? *(connection taken at .*)$", output, re.MULTILINE)
     ]
 
 
@@ -225,9 +226,8 @@ async def test_tidy(engine):
 def test_asynchronous(project: Project, postgres, mark: str, mode: str) -> None:
     ini = project.place / "pytest.ini"
     ini.write_text(
-        ini.read_text()
-        + f"asyncio_mode = {mode}\nasyncio_default_fixture_loop_scope = function\n"
-            "database = {postgres.dsn(scheme='postgresql+asyncpg')}\n"
+        ini.read_text() + f"asyncio_mode = {mode}\nasyncio_default_fixture_loop_scope = function\n"
+        "database = {postgres.dsn(scheme='postgresql+asyncpg')}\n"
     )
     (project.place / "conftest.py").write_text(
         "import pytest\n\ndef pytest_addoption(parser):\n    parser.addini('database', '')\n\n"
