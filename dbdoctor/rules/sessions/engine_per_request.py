@@ -13,6 +13,10 @@ What it means
     silence from which a session of the same process came back. Five such sessions, used one after the other, with
     nothing opened meanwhile, are a suspicion only.
 
+    Where the recorder is in the process (`dbdoctor run`), it says which line took each of them last, and in which pool
+    each rests: when every one is in a pool of its own, and more are opened while we watch, the suspicion is a proof; when
+    they rest together in pools that they share, nobody forgot them, and nothing is said.
+
 Why it matters
     The number grows with each request until the server has no slots left, and then refuses everybody. Until then each
     request pays for a login instead of a checkout. Python's garbage collector closes some from time to time, which hides
