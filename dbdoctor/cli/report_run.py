@@ -99,7 +99,10 @@ class ReportRun:
 
     def _watch(self, target: Target, login_timeout: float) -> None:
         from dbdoctor.cli.report_watch import watch
+        from dbdoctor.render.leaks_words import about
 
+        if self._asked.watching.seconds and not sys.stderr.isatty():
+            self._progress.say(f"watching sessions for {about(self._asked.watching.seconds)}")
         seen = watch(target, self._asked.watching, login_timeout, self._recordings(), self._progress.note)
         self._found.update(leaks=seen.report, timeline=seen.moments)
 

@@ -59,13 +59,17 @@ def remember(value: str) -> None:
         _known[value] = None
 
 
-def redact(text: str, also: Iterable[str] = ()) -> str:
+def redact(text: str, also: Iterable[str] = (), *, public: str = "") -> str:
     """`text` with every known secret masked: as it is, percent-encoded, escaped, and the fragments a parser may quote.
 
     A whole secret of four characters or more goes wherever it stands. A shorter one, and a fragment, goes only where it
     stands alone: the `word` of `p@ss/word` must not turn every `password` into `pass***`, which would tell of it.
+    A secret that is part of `public` is left (the password `postgres` of the user postgres): where everybody reads the
+    user's name, a mask in its place elsewhere would tell that the two are the same.
     """
     for secret in sorted({*_known, *also}, key=len, reverse=True):
+        if secret in public:
+            continue
         for part, pattern in _parts(secret):
             if pattern is not None:
                 text = pattern.sub(MASK, text)

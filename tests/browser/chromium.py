@@ -65,6 +65,7 @@ class Browser:
         self._buffer = b""
         self._last = 0
         self._session: str | None = None
+        self._target: str | None = None
         self.messages: list[str] = []
         self.requests: list[str] = []
         self.loaded = False
@@ -80,8 +81,10 @@ class Browser:
         media: str = "",
     ) -> None:
         """Load a file in a new page of that size, and wait until it is there."""
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        before, self._target = self._target, self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=self._target, flatten=True)["sessionId"]
+        if before:
+            self.call("Target.closeTarget", targetId=before)
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
         self.messages, self.requests, self.loaded = [], [], False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from dbdoctor.model.leaks import GroupKey, LeaksReport
@@ -49,7 +49,8 @@ def over_time(leaks: LeaksReport, moments: Sequence[Moment | None]) -> Markup | 
 
 def _courses(leaks: LeaksReport, moments: Sequence[Moment | None]) -> list[Course]:
     rank = {group.key: group.verdict.rank for group in leaks.groups}
-    moments = [_by_process(moment, rank) if moment else None for moment in moments]
+    later = _found_later(rank)
+    moments = [_by_process(moment, later) if moment else None for moment in moments]
     most: dict[GroupKey, int] = {}
     for moment in moments:
         for key, span in moment.groups.items() if moment else ():
@@ -69,12 +70,20 @@ def _courses(leaks: LeaksReport, moments: Sequence[Moment | None]) -> list[Cours
     return found
 
 
-def _by_process(moment: Moment, known: Collection[GroupKey]) -> Moment:
-    """Sessions whose process was found only a moment later, counted with their own, where it can be one alone."""
+def _found_later(known: Collection[GroupKey]) -> dict[GroupKey, GroupKey]:
+    """Of a group whose process is not known, the one group that it can be: the same with a process, where that is one alone."""
+    found: dict[GroupKey, list[GroupKey]] = {}
+    for key in known:
+        if key.process is not None:
+            found.setdefault(key._replace(process=None), []).append(key)
+    return {late: keys[0] for late, keys in found.items() if len(keys) == 1 and late not in known}
+
+
+def _by_process(moment: Moment, later: Mapping[GroupKey, GroupKey]) -> Moment:
+    """Sessions whose process was found only a moment later, counted with their own."""
     groups: dict[GroupKey, Span] = {}
     for key, span in moment.groups.items():
-        later = [one for one in known if one.process is not None and one._replace(process=None) == key]
-        own = later[0] if key not in known and len(later) == 1 else key
+        own = later.get(key, key)
         groups[own] = _sum([groups.get(own, _NOTHING), span])
     return moment._replace(groups=groups)
 

@@ -37,13 +37,16 @@ def curve(advice: Advice) -> Markup | None:
     says = f"With {rows[0].size} connections 99% wait up to {ends[0]}, with {rows[-1].size} up to {ends[1]}."
     if chosen is not None:
         says += f" {chosen.size} are recommended: {time_words(_p99(chosen))}."
-    return figure("curve-plot", title, says, draw, _table(rows), key_to=_legend(rows), canvases=(_WIDE, _NARROW))
+    return figure("curve-plot", title, says, draw, _table(rows), key_to=_legend(), canvases=(_WIDE, _NARROW))
 
 
-def _legend(rows: Sequence[SweepRow]) -> Markup:
-    endless = any(not math.isfinite(_p99(row)) for row in rows)
-    edge = "; at the upper edge: the wait has no end" if endless else ""
-    return legend((("A", f"99% of the checkouts wait at most so long{edge}"), ("B", "the mean wait")))
+def _legend() -> Markup:
+    return legend((("A", "99% of the checkouts wait at most so long"), ("B", "the mean wait")))
+
+
+def _is_endless(rows: Sequence[SweepRow]) -> bool:
+    """Whether a pool of some size can never keep up."""
+    return any(not math.isfinite(_p99(row)) for row in rows)
 
 
 def _p99(row: SweepRow) -> float:
@@ -71,13 +74,15 @@ def _draw(canvas: Canvas, rows: Sequence[SweepRow], advice: Advice) -> Markup:
     waits = [one for row in rows for one in (row.wait_p99, row.wait_mean) if one is not None and math.isfinite(one)]
     high = max([*waits, target * 2, _LEAST * 10])
     marks = decades(_LEAST, high)
-    y = Scale(marks[0], marks[-1], canvas.y_end, canvas.top + 6, log=True)
+    endless = _is_endless(rows)
+    words = [(mark, _mark(mark)) for mark in marks] + ([(marks[-1] * 10, "no end")] if endless else [])
+    y = Scale(marks[0], words[-1][0], canvas.y_end, canvas.top + 6, log=True)
     first, last = rows[0].size, rows[-1].size
     x = Scale(first, last, canvas.left + 8, canvas.x_end - 8)
     steps = [tick + first for tick in ticks(last - first, 5 if canvas.is_narrow else 10) if tick + first <= last]
     chosen = next((row for row in rows if row.chosen), None)
     return join(
-        y_axis(canvas, y, [(mark, _mark(mark)) for mark in marks], "wait (each line is ten times the one below)"),
+        y_axis(canvas, y, words, "wait (each line is ten times the one below)"),
         x_axis(canvas, x, [(step, f"{step:g}") for step in steps], "connections in a process"),
         line(canvas.left, y.at(target), canvas.x_end, y.at(target), "goal"),
         text(canvas.x_end, y.at(target) - 5, f"target {time_words(target)}", anchor="end", kind="letter ok"),
@@ -104,7 +109,7 @@ def _marked(chosen: SweepRow, canvas: Canvas, x: Scale) -> Markup:
 
 
 def _course(points: Sequence[tuple[int, float | None]], x: Scale, y: Scale, colour: int) -> Markup:
-    """The line with a dot for each size that was tried; what has no end lies at the upper edge."""
+    """The line with a dot for each size that was tried; what has no end has a line of its own."""
     placed = [(x.at(size), y.at(wait)) for size, wait in points if wait is not None]
     dots = [el("circle", cx=one, cy=two, r=3.5, class_=f"dot f{colour}") for one, two in placed]
     return join(path(placed, f"series s{colour}"), dots)
