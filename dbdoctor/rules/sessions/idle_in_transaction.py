@@ -20,7 +20,8 @@ Why it matters
 
 What to do
     Find the code path: the last statement and the process are in the evidence, and the line of code that took the
-    connection, too, when the application runs under `dbdoctor run`. Use `with engine.connect() as connection:` or `with Session(engine) as session:`, so that an exception closes it too, and do not wait for others
+    connection, too, when the application runs under `dbdoctor run`. Use `with engine.connect() as connection:` or
+    `with Session(engine) as session:`, so that an exception closes it too, and do not wait for others
     inside. As a net under it, let the server end such sessions:
 
         ALTER ROLE "app" SET idle_in_transaction_session_timeout = '60s';
