@@ -114,7 +114,9 @@ def pool_pre_ping(now: Situation) -> Because:
         "use_seconds": use,
     }
     current = now.current.pool_pre_ping
-    if use and trip > _PING_IS_DEAR * use and now.idle_timeout is not None:
+    # What is set is only changed for a clear reason: round trips differ from one look to the next.
+    dear = _PING_IS_DEAR * {None: 1.0, True: 2.0, False: 0.5}[current]
+    if use and trip > dear * use and now.idle_timeout is not None:
         reason = (
             f"it would add {format_duration(trip)} to uses of {format_duration(use)}, {trip / use:.0%}; pool_recycle covers the "
             "idle timeout, and after a restart of the server each connection fails once"

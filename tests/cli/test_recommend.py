@@ -224,7 +224,7 @@ def test_the_gate_passes_for_what_was_pasted(postgres, tmp_path):
     """TOML for the profile is pasted into its config; then nothing is to be changed, and nothing is found."""
     path = config(tmp_path, postgres.dsn(), path_idle_timeout="350s")
     pasted = run_dbdoctor(
-        "recommend", "shop", "--config", path, "--rate", "50", "--use-time", "20ms", "--format", "toml"
+        "recommend", "shop", "--config", path, "--rate", "5", "--use-time", "200ms", "--format", "toml"
     )
     assert pasted.exit_code == 0, pasted.stderr
     table = tomllib.loads(pasted.stdout)["targets"]["shop"]
@@ -232,7 +232,7 @@ def test_the_gate_passes_for_what_was_pasted(postgres, tmp_path):
     parameters = [f"{key} = {json.dumps(value)}" for key, value in table["parameters"].items()]
     with path.open("a") as file:
         file.write("\n".join([*lines, "[targets.shop.parameters]", *parameters]) + "\n")
-    arguments = ("shop", "--config", path, "--rate", "50", "--use-time", "20ms", "--fail-on", "warning")
+    arguments = ("shop", "--config", path, "--rate", "5", "--use-time", "200ms", "--fail-on", "warning")
     found = recommended(*arguments)
     assert found["current_is_fine"], [one for one in found["because"] if one["changes"]]
     assert found["findings"] == []

@@ -183,6 +183,17 @@ def test_a_ping_that_is_dear_is_not_recommended_where_recycling_covers_it(steady
     assert recommend(Wish(steady, around=replace(far, idle_timeout=None))).settings["pool_pre_ping"] is True
 
 
+def test_a_ping_that_is_set_is_kept_near_the_limit(steady):
+    """A fifth of a use is the limit: what is set then stays, on or off, so that a gate does not flap."""
+    assert steady.courses
+    for current in (True, False):
+        for share in (0.15, 0.25):
+            around = replace(AROUND, round_trip=share * demands.USE)
+            answer = recommend(Wish(steady, around=around, current=PoolSettings(pool_pre_ping=current)))
+            assert answer.settings["pool_pre_ping"] is current
+            assert not reasons(answer)["pool_pre_ping"].changes
+
+
 def test_a_ping_is_counted_as_use(steady):
     without = recommend(Wish(steady, around=Surroundings(round_trip=0.0)))
     slow = recommend(Wish(steady, around=Surroundings(round_trip=0.02)))
