@@ -227,7 +227,7 @@ def test_asynchronous(project: Project, postgres, mark: str, mode: str) -> None:
     ini = project.place / "pytest.ini"
     ini.write_text(
         ini.read_text() + f"asyncio_mode = {mode}\nasyncio_default_fixture_loop_scope = function\n"
-        "database = {postgres.dsn(scheme='postgresql+asyncpg')}\n"
+        f"database = {postgres.dsn(scheme='postgresql+asyncpg')}\n"
     )
     (project.place / "conftest.py").write_text(
         "import pytest\n\ndef pytest_addoption(parser):\n    parser.addini('database', '')\n\n"
