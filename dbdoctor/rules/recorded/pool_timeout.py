@@ -78,7 +78,8 @@ def _row(group: TimeoutGroup, names: Mapping[Frames, str]) -> str:
     several = len(group.waiting) > 1
     asked = [f"{names.get(at) or shown_site(at)}{f' ({times:,})' if several else ''}" for at, times in group.waiting]
     held = [f"{names[one.frames]}: {one.most}, for up to {format_duration(one.held)}" for one in group.holders]
-    by = _some(held, "; ") or "nobody that is known"
+    unnamed = group.held - sum(one.most for one in group.holders)
+    by = (_some(held, "; ") or "nobody that is known") + (f"; {unnamed} by others" if unnamed > 0 else "")
     return f"{count(group.count, 'time')}, held by {by}; asked for at {_some(asked, ', ')}"
 
 
