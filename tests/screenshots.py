@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dbdoctor.render.report.page import SECTIONS, page
 from tests.browser.chromium import browser
-from tests.render.whole import of_recording, whole
+from tests.render.whole import advice, of_recording, whole
 from tests.servers.workspace import is_made, workspace
 
 WAYS = {
@@ -25,7 +25,8 @@ def take(place: Path) -> list[Path]:
     """All of them into `place`; gives the files."""
     made = []
     with tempfile.TemporaryDirectory() as pages, browser() as chromium:
-        for name, report in {"whole": whole(Path(pages)), "recording": of_recording()}.items():
+        full = whole(Path(pages), advice=advice("plain"))
+        for name, report in {"whole": full, "recording": of_recording()}.items():
             file = Path(pages) / f"{name}.html"
             file.write_text(page(report))
             for way, how in WAYS.items():

@@ -67,24 +67,29 @@ def redact(text: str, also: Iterable[str] = (), *, public: str = "") -> str:
     A secret that is part of `public` is left (the password `postgres` of the user postgres): where everybody reads the
     user's name, a mask in its place elsewhere would tell that the two are the same.
     """
-    for secret in sorted({*_known, *also}, key=len, reverse=True):
-        if secret in public:
-            continue
-        for part, pattern in _parts(secret):
-            if pattern is not None:
-                text = pattern.sub(MASK, text)
-            elif part in text:
-                text = text.replace(part, MASK)
+    secrets = [one for one in sorted({*_known, *also}, key=len, reverse=True) if one not in public]
+    # All of them whole, before the fragments of any: one secret's fragment may be part of another, as of its escaped form.
+    for parts_of in (_wholes, _pieces):
+        for secret in secrets:
+            for part, pattern in parts_of(secret):
+                if pattern is not None:
+                    text = pattern.sub(MASK, text)
+                elif part in text:
+                    text = text.replace(part, MASK)
     return text
 
 
 @functools.lru_cache(maxsize=256)
-def _parts(secret: str) -> tuple[tuple[str, re.Pattern[str] | None], ...]:
-    """What to mask of a secret, the longest form first, then its fragments; with a pattern for what must stand alone."""
+def _wholes(secret: str) -> tuple[tuple[str, re.Pattern[str] | None], ...]:
+    """The secret in all its forms, the longest first; with a pattern for what must stand alone."""
     forms = [form for form in sorted(_forms(secret), key=len, reverse=True) if form]
-    fragments = sorted(_fragments(secret), key=len, reverse=True)
-    whole = [(form, None if len(form) >= _SHORTEST else _alone(form)) for form in forms]
-    return (*whole, *((fragment, _alone(fragment)) for fragment in fragments))
+    return tuple((form, None if len(form) >= _SHORTEST else _alone(form)) for form in forms)
+
+
+@functools.lru_cache(maxsize=256)
+def _pieces(secret: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Its fragments, the longest first, each of which must stand alone."""
+    return tuple((fragment, _alone(fragment)) for fragment in sorted(_fragments(secret), key=len, reverse=True))
 
 
 def _alone(part: str) -> re.Pattern[str]:

@@ -13,7 +13,7 @@ import pytest
 
 from dbdoctor.model.leaks import GroupKey
 from dbdoctor.model.report import Moment, Span, WholeReport
-from dbdoctor.model.secret import Secret
+from dbdoctor.model.secret import Secret, redact
 from dbdoctor.render.report.html import Markup, el, escape, lines
 from dbdoctor.render.report.page import SECTIONS, page
 from dbdoctor.render.report.scale import Scale, decades, spread, ticks, time_ticks
@@ -140,6 +140,13 @@ def test_a_secret_is_masked_wherever_it_stands():
     assert "horse" not in made
     assert "battery" not in made
     assert "the password is ***" in made
+
+
+def test_a_secret_is_masked_whole_although_its_escaped_form_is_known_too():
+    """As of a DSN: the fragments of the one are parts of the other."""
+    Secret("superuser%27s%20p%40ss%2Fword")
+    Secret("superuser's p@ss/word")
+    assert redact("x superuser's p@ss/word y") == "x *** y"
 
 
 def test_a_secret_that_is_a_word_of_ours_spoils_nothing():

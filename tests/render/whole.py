@@ -14,6 +14,7 @@ from dbdoctor.model.examination import Examination
 from dbdoctor.model.leaks import GroupKey, LeaksReport
 from dbdoctor.model.report import Moment, Span, Traced, WholeReport
 from dbdoctor.model.server import ServerFacts, Slots
+from dbdoctor.model.sizing import Service
 from dbdoctor.model.stage import Stage, StageName, Timings
 from dbdoctor.model.target import Endpoint, Product, Target
 from dbdoctor.model.trial import Outcome, SimulationReport
@@ -72,8 +73,11 @@ def examination(**fields: Any) -> Examination:
 
 
 @functools.cache
-def advice() -> Advice:
+def advice(kind: str = "hostile") -> Advice:
     solved = cases()["trace"]
+    if kind == "plain":
+        around = replace(solved.around, idle_timeout_of="AWS Network Load Balancer")
+        solved = replace(solved, others=(Service("jobs", replicas=3, size=2),), around=around)
     found = solve(solved, lambda _text: None)
     return Advice(found, target=TARGET.shown, sweep=sweep_rows(solved, found, lambda _text: None), notes=("a note",))
 
@@ -91,12 +95,18 @@ def matrix() -> SimulationReport:
 
 
 def moments(leaks: LeaksReport, count: int = 30) -> tuple[Moment | None, ...]:
-    """Counts of the report's own groups, with a gap in the middle."""
+    """Counts of the report's own groups up to what they are at the end, with a gap in the middle."""
     found: list[Moment | None] = []
     for number in range(count):
-        at = leaks.observed.since + number
-        groups = {group.key: Span(group.sessions - number % 2, group.sessions) for group in leaks.groups}
-        found.append(None if number == count // 2 else Moment(at, at + 0.5, groups, Span(50 + number, 52 + number)))
+        at, left = leaks.observed.since + number, count - 1 - number
+        groups = {}
+        for group in leaks.groups:
+            grown = group.sessions - left * group.opened // count
+            groups[group.key] = Span(max(0, grown - left % 3 // 2), grown)
+        used = 62 - left * 21 // count
+        found.append(
+            None if number == count // 2 else Moment(at, at + 0.5, groups, Span(max(0, used - left % 2), used))
+        )
     return tuple(found)
 
 
