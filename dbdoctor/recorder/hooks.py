@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from random import random
-from threading import get_ident
 from typing import Any
 
 from dbdoctor.recorder.drivers import driver_of, server_of, session_of
@@ -30,6 +29,7 @@ def around_connect(recorder: Recorder, original: Connect, wake: Callable[[], Non
     # As locals, and in one function: this runs at every checkout.
     opened, here, sample = recorder.opened, recorder.sites.here, recorder.settings.sample
     numbers = recorder.connections
+    from threading import get_ident  # gevent's, when the program has put it there by now
 
     def connect(self: Any) -> Any:
         if recorder.off or not (recorder.only is None or recorder.wants(self)):
@@ -39,7 +39,7 @@ def around_connect(recorder: Recorder, original: Connect, wake: Callable[[], Non
             fairy = original(self)
         except BaseException as error:
             try:
-                _not_given(recorder, self, asked, error, wake)
+                _not_given(recorder, self, asked, error, get_ident(), wake)
             except RecursionError:
                 pass  # the error that the program gets is the one that it had without us
             raise
@@ -51,7 +51,7 @@ def around_connect(recorder: Recorder, original: Connect, wake: Callable[[], Non
             record = fairy._connection_record
             key = id(record)
             if site < 0 or key in opened or key not in numbers:
-                _given(recorder, self, record, asked, got)
+                _given(recorder, self, record, asked, got, get_ident())
             else:
                 opened[key] = (asked, got, site, numbers[key], get_ident(), record.fairy_ref, None)
             if recorder.asleep:
@@ -67,7 +67,7 @@ def around_connect(recorder: Recorder, original: Connect, wake: Callable[[], Non
     return functools.wraps(original)(connect)
 
 
-def _given(recorder: Recorder, pool: Any, record: Any, asked: int, got: int) -> None:
+def _given(recorder: Recorder, pool: Any, record: Any, asked: int, got: int, thread: int) -> None:
     """A checkout with something new about it: its site, its connection, or its task; or one of a record that is out already."""
     opened, key, reference = recorder.opened, id(record), record.fairy_ref
     if key in opened:
@@ -83,10 +83,12 @@ def _given(recorder: Recorder, pool: Any, record: Any, asked: int, got: int) -> 
     connection = recorder.connections.get(key)
     if connection is None:
         connection = recorder.connection_number(record, pool, _details(record.dbapi_connection, None, None, False))
-    opened[key] = (asked, got, site, connection, get_ident(), reference, task)
+    opened[key] = (asked, got, site, connection, thread, reference, task)
 
 
-def _not_given(recorder: Recorder, pool: Any, asked: int, error: BaseException, wake: Callable[[], None]) -> None:
+def _not_given(
+    recorder: Recorder, pool: Any, asked: int, error: BaseException, thread: int, wake: Callable[[], None]
+) -> None:
     at = _now()
     try:
         site = recorder.sites.outside(_frame(2))
@@ -94,7 +96,7 @@ def _not_given(recorder: Recorder, pool: Any, asked: int, error: BaseException, 
         name = type(error).__name__[:100]
         if name == "TimeoutError" and type(error).__module__.startswith("sqlalchemy"):
             held, more = recorder.holders(number, at) if recorder.wants_holders() else ([], 0)
-            recorder.tell(("timeout", at, number, site, at - asked, get_ident(), held, more))
+            recorder.tell(("timeout", at, number, site, at - asked, thread, held, more))
         else:
             recorder.tell(("failed", at, number, site, at - asked, name))
         if recorder.asleep:
