@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.leaks.fleet import Fleet
-from tests.leaks.measure import IDLE_IN_TRANSACTION, RANK, owner_of, psql_program, server_of_its_own
-from tests.leaks.place import DATABASE, PASSWORD, ROLE, furnish
+from tests.leaks.measure import IDLE_IN_TRANSACTION, RANK, owner_of, psql_program
+from tests.leaks.place import DATABASE, PASSWORD, ROLE, SETTINGS, furnish
 from tests.leaks.programs.everything import FIRST, PROGRAMS, SECOND, UNSEEN
 from tests.servers.cli import Result, run_dbdoctor
 from tests.servers.pgbouncer import PgBouncer
@@ -209,12 +209,15 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=(), help="these programs alone")
     parser.add_argument("--report", type=Path, help="keep the JSON there")
     arguments = parser.parse_args()
-    for names in _sets(arguments):
-        with server_of_its_own() as server:
-            recorded = measure_recorded(server, names)
+    try:
+        for names in _sets(arguments):
+            with PostgresServer("embedded", settings=SETTINGS) as server:
+                recorded = measure_recorded(server, names)
             print(recorded.table(), flush=True)
-        if arguments.report:
-            arguments.report.write_text(json.dumps(recorded.report, indent=1))
+            if arguments.report:
+                arguments.report.write_text(json.dumps(recorded.report, indent=1))
+    finally:
+        workspace().close()
 
 
 if __name__ == "__main__":
