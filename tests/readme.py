@@ -55,6 +55,9 @@ def recorded() -> dict[str, list[str]]:
             *("--idle-timeout", "aws-nlb", "--deadline", "10s", "--what-if", "replicas=6"),
             *("--what-if", "pool_size=5,max_overflow=10"),
         ],
+        "recorded: trace": ["trace", "tests/recordings/run"],
+        "recorded: check nagios": ["check", "demo", "--format", "nagios"],
+        "recorded: schema": ["schema"],
         "recorded: explain too-many-clients": ["explain", "too-many-clients"],
     }
 

@@ -53,6 +53,11 @@ def has_packages() -> bool:
         "mssql_python_odbc",
         "mssql_python",
         "pymssql",
+        "celery",
+        "gunicorn",
+        "uvicorn",
+        "jsonschema",
+        "prometheus_client",
     )
     return all(importlib.util.find_spec(name) for name in names)
 
