@@ -31,7 +31,7 @@ def replace_block(name: str, text: str) -> None:
 
 def generated() -> dict[str, str]:
     """The parts that follow from the code."""
-    return {"codes": _codes(), "settings": _settings()}
+    return {"codes": _codes(), "settings": _settings(), "metrics": _metrics()}
 
 
 def recorded() -> dict[str, list[str]]:
@@ -89,6 +89,16 @@ def _codes() -> str:
     return "| code | says |\n|---|---|\n" + "\n".join(
         f"| `{code}` | {pages[code].summary.replace('|', '/').replace('<', '&lt;')} |" for code in sorted(pages)
     )
+
+
+def _metrics() -> str:
+    from dbdoctor.serve.metrics import METRICS
+
+    rows = [
+        f"| `{m.name}{'_total' * (m.kind == 'counter')}` | {', '.join(f'`{one}`' for one in m.labels)} | {m.help} |"
+        for m in METRICS
+    ]
+    return "| metric | labels beside `target` | says |\n|---|---|---|\n" + "\n".join(rows)
 
 
 def _settings() -> str:
