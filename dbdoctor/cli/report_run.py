@@ -64,6 +64,7 @@ class ReportRun:
         self._found: dict[str, Any] = {}
         self._absent: dict[str, tuple[str, str | None]] = {}
         self._source = ""
+        self._named: str | None = None
 
     def say_notes(self, selection: Selection, target: Target) -> None:
         """What the user should know of how the target was found, on stderr."""
@@ -76,6 +77,7 @@ class ReportRun:
         """Everything that can be looked at now."""
         self._target = target
         self._source = "looked at live"
+        self._named = "demo" if is_demo else target.profile
         examination = self._examine(target, login_timeout)
         self._found["examination"] = examination
         if examination.connected:
@@ -200,7 +202,7 @@ class ReportRun:
         target = self._target
         if target is None:
             return f"dbdoctor {command} TARGET"
-        return f"dbdoctor {command} {_word(target.profile or target.shown)}"
+        return f"dbdoctor {command} {_word(self._named or target.profile or target.shown)}"
 
     def finish(self, fail_on: options.FailOn) -> int:
         """Write the page; gives the exit code."""

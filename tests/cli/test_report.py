@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import signal
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.render.whole import RECORDING, recorder_file
+from tests.servers import odbc
 from tests.servers.cli import Result, run_dbdoctor, start_dbdoctor
 from tests.servers.postgresql import PASSWORD, PostgresServer
+from tests.servers.tds import TdsServer
 from tests.servers.workspace import free_port
 
 TRACE = RECORDING.with_name("checkouts.csv")
@@ -168,3 +171,29 @@ def test_ctrl_c_leaves_no_file(postgres: PostgresServer, tmp_path: Path):
         result = running.finish()
     assert result.exit_code == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def test_sql_server_is_reported_in_its_own_words(start_tds: Callable[..., TdsServer], tmp_path: Path):
+    server = start_tds("2022")
+    written = server.transaction(age=100, log_records=3)
+    server.inject(
+        idle=90,
+        age=200,
+        program_name="writer<b>",
+        open_transaction_count=1,
+        transactions=(written,),
+        last_text="UPDATE a",
+    )
+    page = page_of(
+        tmp_path, server.dsn("microsoft"), "--no-config", "--for", "0", env=odbc.environment(), code=1, timeout=60.0
+    )
+    assert "<code>idle-in-transaction</code>" in page
+    assert "writer&lt;b&gt;" in page
+    assert "SQL Server" in page
+    assert "ALTER SYSTEM" not in page
+
+
+def test_a_demo_is_a_target_too(tmp_path: Path):
+    page = page_of(tmp_path, "demo", "--for", "0", timeout=60.0)
+    assert "dbdoctor simulate-timeout demo<" in page
+    assert "nothing wrong was seen" in page

@@ -206,17 +206,17 @@ def test_a_recording_is_reported_with_its_course():
     assert "A recording holds sessions only." in said
 
 
-def test_ten_thousand_groups_stay_a_page_that_opens():
+def test_thousands_of_groups_stay_a_page_that_opens():
     groups = tuple(
         reports.group(f"application {number}", sessions=1 + number % 7, client=f"10.0.{number // 256}.{number % 256}")
-        for number in range(10_000)
+        for number in range(3_000)
     )
     leaks = reports.report(groups=groups, findings=(reports.IDLE_FINDING,) * 1)
     many = {group.key: Span(1, 2) for group in groups[:100]}
     told = whole(leaks=leaks, timeline=tuple(Moment(float(at), float(at), many) for at in range(240)))
     made = page(told)
     assert len(made) < 600_000
-    assert "9950 more groups" in made
+    assert "2950 more groups" in made
     assert "93 other groups together" in made
 
 
