@@ -69,7 +69,7 @@ def read_report_options(
             what_if=None,
             flags=(True, False, False),
         ),
-        simulate=_simulating() if simulate else None,
+        simulate=_simulating(yes=yes) if simulate else None,
     )
 
 
@@ -92,10 +92,10 @@ def _read_watching(
     )
 
 
-def _simulating() -> SimulateOptions:
-    """As `simulate-timeout` by default; whether it may begin was asked by then."""
+def _simulating(*, yes: bool) -> SimulateOptions:
+    """As `simulate-timeout` by default."""
     return read_simulate_options(
-        drop=None, pool=None, idle=None, idle_timeout=None, for_real=False, workers=None, cap=None, yes=True
+        drop=None, pool=None, idle=None, idle_timeout=None, for_real=False, workers=None, cap=None, yes=yes
     )
 
 

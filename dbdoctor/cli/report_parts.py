@@ -38,15 +38,17 @@ class Recommended(RecommendRun):
 
 
 class Simulated(SimulateRun):
-    """A simulation whose report is kept; None where there was no way in."""
+    """A simulation whose report is kept; where there is none, `why` says why."""
 
     def __init__(self, target: Target, asked: SimulateOptions, login_timeout: float, *, is_demo: bool) -> None:
         super().__init__(target, asked, Manner(False, True, FailOn.NEVER), login_timeout, is_demo=is_demo)
         self.report: SimulationReport | None = None
+        self.why = "not begun, since it was not confirmed"
 
     def _print(self, report: SimulationReport) -> None:
         self.report = report
 
     def _no_way_in(self, examination: Examination) -> int:
         del examination
+        self.why = "there was no way in any more"
         return 0

@@ -124,7 +124,7 @@ class ReportRun:
             raise KeyboardInterrupt
         self._found["simulation"] = run.report
         if run.report is None:
-            self._absent["simulate"] = ("there was no way in any more", self._command("simulate-timeout"))
+            self._absent["simulate"] = (run.why, self._command("simulate-timeout"))
 
     def _recommend(self, target: Target | None, examination: Examination | None) -> None:
         from dbdoctor.cli.report_parts import Recommended

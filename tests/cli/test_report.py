@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import stat
 from collections.abc import Callable
@@ -12,9 +13,10 @@ import pytest
 
 from tests.render.whole import RECORDING, recorder_file
 from tests.servers import odbc
-from tests.servers.cli import Result, run_dbdoctor, start_dbdoctor
+from tests.servers.cli import Result, Running, run_dbdoctor, start_dbdoctor
 from tests.servers.postgresql import PASSWORD, PostgresServer
 from tests.servers.tds import TdsServer
+from tests.servers.terminal import run_on_terminal
 from tests.servers.workspace import free_port
 
 TRACE = RECORDING.with_name("checkouts.csv")
@@ -197,3 +199,25 @@ def test_a_demo_is_a_target_too(tmp_path: Path):
     page = page_of(tmp_path, "demo", "--for", "0", timeout=60.0)
     assert "dbdoctor simulate-timeout demo<" in page
     assert "nothing wrong was seen" in page
+
+
+def test_trials_that_are_not_confirmed_are_not_begun(postgres: PostgresServer, tmp_path: Path):
+    def say_no(running: Running, keyboard: int) -> None:
+        running.wait_for("Begin?")
+        os.write(keyboard, b"n\n")
+
+    arguments = ("report", postgres.dsn(), "--no-config", "--simulate", "--for", "0", "--html", tmp_path / "x.html")
+    result = run_on_terminal(*arguments, after_start=say_no)
+    assert result.exit_code == 0, result.drawn
+    assert "Not begun, since it was not confirmed." in (tmp_path / "x.html").read_text()
+
+
+def test_ctrl_c_in_the_trials_leaves_no_file_and_no_session(postgres: PostgresServer, tmp_path: Path):
+    arguments = ("report", postgres.dsn(), "--no-config", "--simulate", "--yes", "--for", "0")
+    with start_dbdoctor(*arguments, cwd=tmp_path) as running:
+        running.wait_for("takes ")
+        running.send_signal(signal.SIGINT)
+        result = running.finish()
+    assert result.exit_code == 130
+    assert result.outlived_by == ()
+    assert list(tmp_path.iterdir()) == []
