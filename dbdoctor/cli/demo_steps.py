@@ -15,7 +15,7 @@ class Pace(NamedTuple):
     simulate: bool
 
 
-FULL = Pace(4.0, "8s", 2.0, "4s", simulate=True)
+FULL = Pace(3.0, "6s", 2.0, "4s", simulate=True)
 FAST = Pace(2.0, "5s", 1.0, "2s", simulate=False)
 
 

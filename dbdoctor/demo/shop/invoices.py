@@ -27,6 +27,6 @@ def main():
             invoice = Invoice(len(written))
             invoice.write()
             written.append(invoice)
-            time.sleep(0.8)
+            time.sleep(0.6)
 
     Thread(target=clerk, daemon=True).start()

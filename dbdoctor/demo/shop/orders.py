@@ -29,6 +29,6 @@ def main():
                 order(request, article=1 + request % 12)  # there are ten
             except Exception:
                 pass  # the customer sees a page that says "sorry"
-            time.sleep(0.2)
+            time.sleep(0.25)
 
     Thread(target=customers, daemon=True).start()
