@@ -42,6 +42,8 @@ def around_connect(recorder: Recorder, original: Connect, wake: Callable[[], Non
                 _not_given(recorder, self, asked, error, get_ident(), wake)
             except RecursionError:
                 pass  # the error that the program gets is the one that it had without us
+            except Exception as fault:
+                recorder.blame(fault)
             raise
         got = _now()
         try:
@@ -59,9 +61,7 @@ def around_connect(recorder: Recorder, original: Connect, wake: Callable[[], Non
         except RecursionError:  # the program is near its limit, which is no fault of ours
             recorder.lost += 1
         except Exception as error:
-            if is_applications(error):
-                raise
-            recorder.disable(error)
+            recorder.blame(error)
         return fairy
 
     return functools.wraps(original)(connect)
@@ -90,23 +90,16 @@ def _not_given(
     recorder: Recorder, pool: Any, asked: int, error: BaseException, thread: int, wake: Callable[[], None]
 ) -> None:
     at = _now()
-    try:
-        site = recorder.sites.outside(_frame(2))
-        number = recorder.pool_number(pool)
-        name = type(error).__name__[:100]
-        if name == "TimeoutError" and type(error).__module__.startswith("sqlalchemy"):
-            held, more = recorder.holders(number, at) if recorder.wants_holders() else ([], 0)
-            recorder.tell(("timeout", at, number, site, at - asked, thread, held, more))
-        else:
-            recorder.tell(("failed", at, number, site, at - asked, name))
-        if recorder.asleep:
-            wake()
-    except RecursionError:
-        pass
-    except Exception as fault:
-        if is_applications(fault):
-            raise
-        recorder.disable(fault)
+    site = recorder.sites.outside(_frame(2))
+    number = recorder.pool_number(pool)
+    name = type(error).__name__[:100]
+    if name == "TimeoutError" and type(error).__module__.startswith("sqlalchemy"):
+        held, more = recorder.holders(number, at) if recorder.wants_holders() else ([], 0)
+        recorder.tell(("timeout", at, number, site, at - asked, thread, held, more))
+    else:
+        recorder.tell(("failed", at, number, site, at - asked, name))
+    if recorder.asleep:
+        wake()
 
 
 def _details(connection: Any, at: int | None, took: float | None, overflow: bool, because: str | None = None) -> Any:  # noqa: FBT001 - a field
@@ -148,9 +141,7 @@ class Listeners:
         except RecursionError:
             recorder.lost += 1
         except Exception as error:
-            if is_applications(error):
-                raise
-            recorder.disable(error)
+            recorder.blame(error)
 
     def connect(self, connection: Any, record: Any) -> None:
         """A DBAPI connection was opened."""
@@ -180,9 +171,7 @@ class Listeners:
         except RecursionError:
             pass
         except Exception as error:
-            if is_applications(error):
-                raise
-            self._recorder.disable(error)
+            self._recorder.blame(error)
 
     def _connected(self, connection: Any, record: Any) -> None:
         recorder = self._recorder

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dbdoctor.recorder.faults import place_of
+from dbdoctor.recorder.faults import is_applications, place_of
 from dbdoctor.recorder.sites import Sites, task_name
 
 if TYPE_CHECKING:
@@ -207,16 +207,29 @@ class Recorder:
         """The asyncio task that runs here."""
         return task_name()
 
+    def blame(self, error: Exception) -> None:
+        """Stop recording for this error of a hook's; but one that is the application's is raised again."""
+        if is_applications(error):
+            raise error
+        self.disable(error)
+
     def disable(self, error: BaseException) -> None:
         """Stop recording for good; the program goes on as without a recorder."""
+        self.disable_for(f"{type(error).__name__}{place_of(error)}")
+
+    def disable_for(self, why: str) -> None:
+        """The same, with the reason in words."""
         if self.off:
             return
         self.off = True
-        self.disabled = f"{type(error).__name__}{place_of(error)}"
+        self.disabled = why
         self.opened.clear()
         self.finished.clear()
         self.events.clear()
-        self.on_disabled()
+        try:
+            self.on_disabled()
+        except Exception:  # then the end of the process says it
+            pass
 
 
 def _nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import importlib
 import os
 import weakref
 from collections.abc import Callable
@@ -50,12 +51,28 @@ def _finish_before_exit(finish: Callable[[float], None]) -> None:
     os._exit = _exit
 
 
+def _is_main_interpreter() -> bool:
+    for name in ("_interpreters", "_xxsubinterpreters"):  # the first from Python 3.13 on
+        try:
+            interpreters = importlib.import_module(name)
+            current, main = interpreters.get_current(), interpreters.get_main()
+        except Exception:
+            continue
+        return bool(current == main)
+    return True
+
+
 class Recording:
     """The recorder of this process, its writer, and what was hooked."""
 
     def __init__(self, settings: Settings) -> None:
         self.recorder = Recorder(settings)
         self.writer = Writer(self.recorder)
+        if not _is_main_interpreter():
+            # A thread of ours would keep it from ending, and abort the process at its own end.
+            self.recorder.disable_for("it does not work in a sub-interpreter")
+            self.writer.say_disabled()
+            return
         hook(self.recorder, self.writer.wake)
         atexit.register(self.writer.finish)
         if not settings.tell:  # under `dbdoctor run`

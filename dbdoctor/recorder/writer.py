@@ -61,7 +61,7 @@ class Writer:
         self._missing: set[tuple[int, int]] = set()  # written as open, and nowhere to be found the last time
         self._opened = 0
         self._known: dict[tuple[str, int], str] = {}  # lines of live pools and connections, told again in a new part
-        self._new_lock, self._new_thread = native("allocate_lock"), native("start_new_thread")
+        self._new_lock, self._new_thread = _native("allocate_lock"), _native("start_new_thread")
         self._flushing = self._new_lock()
         self._sleep = self._new_lock()
         self._running = self._new_lock()  # held by whoever starts the thread, and then by the thread
@@ -84,7 +84,7 @@ class Writer:
             started = True
         except RuntimeError as error:  # no more threads here
             recorder.disable(error)
-            self._say_disabled()
+            self.say_disabled()
         finally:
             if not started:
                 self._running.release()
@@ -104,8 +104,8 @@ class Writer:
         recorder = self._recorder
         if os.getpid() != recorder.process:
             return
-        self._stop(patience)
         try:
+            self._stop(patience)
             if not recorder.off and (self._file.is_begun or self._has_news()):
                 self._write_end(patience)
         except Exception as error:
@@ -113,7 +113,7 @@ class Writer:
             recorder.disable(error)
         recorder.off = True
         if recorder.disabled:
-            self._say_disabled()
+            self.say_disabled()
 
     def _write_end(self, patience: float) -> None:
         if not self._flushing.acquire(True, patience):
@@ -165,7 +165,7 @@ class Writer:
         finally:
             try:
                 if self._recorder.disabled:
-                    self._say_disabled()
+                    self.say_disabled()
             finally:
                 self._end_turn()
 
@@ -175,7 +175,8 @@ class Writer:
         except RuntimeError:  # a signal handler broke off `wake`, which released it then
             pass
 
-    def _say_disabled(self) -> None:
+    def say_disabled(self) -> None:
+        """Say once that the recorder stopped, and why."""
         if self.reports.has_warned:
             return
         why = str(self._recorder.disabled)
@@ -184,7 +185,7 @@ class Writer:
             if self._file.is_begun:
                 self._file.append(line(disabled=why, at=self._clock.tick(time.perf_counter_ns())))
                 written = True
-        except OSError:
+        except Exception:  # as what disabled it, perhaps
             pass
         self.reports.disabled(why, written)
 
@@ -270,7 +271,7 @@ class Writer:
         lines = []
         for entry in opened:
             key = entry[0], entry[3]
-            if now - entry[1] > _STILL_OUT and key not in self._written:
+            if now - entry[1] > min(_STILL_OUT, self._recorder.leak_after) and key not in self._written:
                 lines.append(self._open(Entry(*entry)))
             if now - entry[1] > self._recorder.leak_after and key not in self._held:
                 self._held[key] = self._clock.tick(now)
@@ -323,7 +324,7 @@ class Writer:
         return line(closed=number, use=(one.back - one.got) // 1000, how=one.how, site=one.returned_at)
 
 
-def native(name: str) -> Any:
+def _native(name: str) -> Any:
     """A function of `_thread` itself, also where gevent has put its own in the place: its threads do not run by themselves."""
     gevent: Any = sys.modules.get("gevent.monkey")
     try:
