@@ -46,7 +46,7 @@ class RecordFile:
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes can be added; else it is time to begin anew. A new one has, whatever comes."""
-        return self._size <= self._begun or self._size + size <= self._most
+        return not size or self._size <= self._begun or self._size + size <= self._most
 
     def _write(self, text: str, flags: int) -> None:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | flags, 0o600)

@@ -22,7 +22,7 @@ from dbdoctor.recorder.sites import OTHER
 PAUSE = 0.5  # seconds between two writes: what a kill -9 can lose
 _STILL_OUT = 250_000_000  # nanoseconds: a checkout that is out for so long is written as open
 _LONGEST_PAUSE = 1.0  # seconds that a fork or the end waits for a thread that hangs in a write
-_LONGEST_ROW = 70  # characters, roughly
+_ROW, _EVENT = 50, 300  # bytes of a line, roughly
 _OF_FAULTS = {
     signal.SIGSEGV,
     signal.SIGFPE,
@@ -119,7 +119,7 @@ class Writer:
         if not self._flushing.acquire(True, patience):
             return  # the thread hangs in a write; so would we
         try:
-            self._flush()
+            self._flush(still_out=0)
             self._file.append(line(end=self._clock.tick(time.perf_counter_ns()), how="exit"))
         finally:
             self._flushing.release()
@@ -196,17 +196,21 @@ class Writer:
         with self._flushing:  # the thread, or the end of the process; the application never waits for it
             self._flush()
 
-    def _flush(self) -> None:
+    def _flush(self, still_out: int = _STILL_OUT) -> None:
         if not self._file.is_begun:
             if self._has_news():
                 self._begin_part()
-        elif not self._file.has_room(_LONGEST_ROW * len(self._recorder.finished)) or not self._file.touch():
+        elif not self._file.has_room(self._expected()) or not self._file.touch():
             self._begin_part()
         if not self._file.is_begun:
             return
-        text = self._gather(time.perf_counter_ns())
+        text = self._gather(time.perf_counter_ns(), still_out)
         if text:
             self._append(text)
+
+    def _expected(self) -> int:
+        recorder = self._recorder
+        return _ROW * len(recorder.finished) + _EVENT * (len(recorder.events) + len(recorder.sites.new))
 
     def _append(self, text: str) -> None:
         try:
@@ -224,7 +228,7 @@ class Writer:
         again += [line(held=self._written[key][0], at=at) for key, at in self._held.items() if key in self._written]
         self._file.begin("".join([header(self._recorder, self._part), *again]))
 
-    def _gather(self, now: int) -> str:
+    def _gather(self, now: int, still_out: int) -> str:
         recorder = self._recorder
         finished = _drained(recorder.finished)
         opened = list(recorder.opened.values())
@@ -236,7 +240,7 @@ class Writer:
         if self._written:
             finished = self._close(finished, opened, parts)
         parts += self._finished_lines(finished)
-        parts += self._open_lines(opened, now)
+        parts += self._open_lines(opened, now, still_out)
         if recorder.lost != self._lost:
             parts.append(line(lost=recorder.lost - self._lost, at=self._clock.tick(now)))
             self._lost = recorder.lost
@@ -267,7 +271,7 @@ class Writer:
                 lines.append(self._close_line(told))
         return lines
 
-    def _open_lines(self, opened: list[tuple[Any, ...]], now: int) -> list[str]:
+    def _open_lines(self, opened: list[tuple[Any, ...]], now: int, still_out: int) -> list[str]:
         lines = []
         for entry in opened:
             key = entry[0], entry[3]
