@@ -6,6 +6,7 @@ import atexit
 import functools
 import importlib
 import os
+import signal
 import weakref
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -16,6 +17,7 @@ from dbdoctor.recorder.recorder import Recorder, Settings
 from dbdoctor.recorder.writer import Writer
 
 _PATIENCE = 0.5  # seconds that os._exit may wait for a thread that hangs in a write
+_ENDING = {getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT") if hasattr(signal, name)}
 _EVENTS = ("checkin", "connect", "close", "invalidate", "soft_invalidate", "detach")
 
 
@@ -51,6 +53,29 @@ def _finish_before_exit(finish: Callable[[float], None]) -> None:
     os._exit = _exit
 
 
+def _finish_before_signal(finish: Callable[[float], None]) -> None:
+    """`signal.raise_signal`, with which uvicorn ends after it has shut down, first has the rest written if it is the end."""
+    original = signal.raise_signal
+
+    @functools.wraps(original)
+    def raise_signal(number: int, /) -> None:
+        try:
+            if _ends_us(number):
+                finish(_PATIENCE)
+        except BaseException:  # as above
+            pass
+        original(number)
+
+    signal.raise_signal = raise_signal
+
+
+def _ends_us(number: int) -> bool:
+    """Whether this signal to ourselves ends the process, at once and without more ado."""
+    if number not in _ENDING or signal.getsignal(number) is not signal.SIG_DFL:
+        return False
+    return not hasattr(signal, "pthread_sigmask") or number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 def _is_main_interpreter() -> bool:
     for name in ("_interpreters", "_xxsubinterpreters"):  # the first from Python 3.13 on
         try:
@@ -77,6 +102,7 @@ class Recording:
         atexit.register(self.writer.finish)
         if not settings.tell:  # under `dbdoctor run`
             _finish_before_exit(self.writer.finish)
+            _finish_before_signal(self.writer.finish)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._born)
 

@@ -275,7 +275,7 @@ class Writer:
         lines = []
         for entry in opened:
             key = entry[0], entry[3]
-            if now - entry[1] > min(_STILL_OUT, self._recorder.leak_after) and key not in self._written:
+            if now - entry[1] > min(still_out, self._recorder.leak_after) and key not in self._written:
                 lines.append(self._open(Entry(*entry)))
             if now - entry[1] > self._recorder.leak_after and key not in self._held:
                 self._held[key] = self._clock.tick(now)
