@@ -29,10 +29,7 @@ class Leak(NamedTuple):
         """`shop/orders.py:41 in total`, below `root` without it; without installed packages when there is anything else."""
         own = [one for one in self.site if "-packages" + os.sep not in one[0]]
         start = root.rstrip(os.sep) + os.sep
-        return [
-            f"{name.removeprefix(start)}:{number} in {function}"
-            for name, number, function in own or self.site
-        ]
+        return [f"{name.removeprefix(start)}:{number} in {function}" for name, number, function in own or self.site]
 
 
 class _InMemory(Recorder):

@@ -5,13 +5,11 @@ It also finds out what no event tells: which checkouts are still out, and which 
 
 from __future__ import annotations
 
-import _thread
 import os
-import signal
-import sys
 import time
 from typing import Any
 
+from dbdoctor.recorder.background import Background, native
 from dbdoctor.recorder.file import RecordFile
 from dbdoctor.recorder.lines import Clock, header, line
 from dbdoctor.recorder.places import file_name
@@ -22,19 +20,12 @@ from dbdoctor.recorder.sites import OTHER
 PAUSE = 0.5  # seconds between two writes: what a kill -9 can lose
 _STILL_OUT = 250_000_000  # nanoseconds: a checkout that is out for so long is written as open
 _LONGEST_PAUSE = 1.0  # seconds that a fork or the end waits for a thread that hangs in a write
-_ROW, _EVENT = 50, 300  # bytes of a line, roughly
-_OF_FAULTS = {
-    signal.SIGSEGV,
-    signal.SIGFPE,
-    signal.SIGILL,
-    signal.SIGABRT,
-    *filter(None, [getattr(signal, "SIGBUS", None)]),
-}
 _ORDINARY = 6  # fields of a finished checkout that is like any other
+_ROW, _EVENT = 50, 300  # bytes of a line, roughly
 
 
 class Writer:
-    """The thread and its file. `wake` starts it, `pause` and `resume` are for forks, `finish` for the end."""
+    """The file, and the thread that writes it. `wake` starts it, `pause` and `resume` are for forks, `finish` for the end."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -61,38 +52,20 @@ class Writer:
         self._missing: set[tuple[int, int]] = set()  # written as open, and nowhere to be found the last time
         self._opened = 0
         self._known: dict[tuple[str, int], str] = {}  # lines of live pools and connections, told again in a new part
-        self._new_lock, self._new_thread = _native("allocate_lock"), _native("start_new_thread")
-        self._flushing = self._new_lock()
-        self._sleep = self._new_lock()
-        self._running = self._new_lock()  # held by whoever starts the thread, and then by the thread
-        self._turn = 0  # the number of the thread that may run; another one's has to end
-        self._native_id = 0
+        self._flushing = native("allocate_lock")()
+        self._thread = Background(recorder, PAUSE, self.flush, self.say_disabled)
         self.reports.begin()
 
     # --- the thread
 
     def wake(self) -> None:
-        """Start the thread if it does not run. Takes no lock that it would have to wait for."""
-        recorder = self._recorder
-        if not recorder.asleep or not self._running.acquire(False):
-            return
-        started = False
-        try:
-            recorder.asleep = False
-            self._turn += 1
-            self._new_thread(self._run, (self._turn,))
-            started = True
-        except RuntimeError as error:  # no more threads here
-            recorder.disable(error)
-            self.say_disabled()
-        finally:
-            if not started:
-                self._running.release()
+        """Start the thread if it does not run."""
+        self._thread.wake()
 
     def pause(self) -> None:
         """Before a fork: end the thread, which would not live on in the child. What there is stays for the next one."""
         if not self._recorder.asleep:
-            self._stop(_LONGEST_PAUSE)
+            self._thread.stop(_LONGEST_PAUSE)
 
     def resume(self) -> None:
         """After a fork, in the parent: go on, since open ones must be watched and the file must not look abandoned."""
@@ -105,7 +78,7 @@ class Writer:
         if os.getpid() != recorder.process:
             return
         try:
-            self._stop(patience)
+            self._thread.stop(patience)
             if not recorder.off and (self._file.is_begun or self._has_news()):
                 self._write_end(patience)
         except Exception as error:
@@ -127,53 +100,6 @@ class Writer:
     def _has_news(self) -> bool:
         recorder = self._recorder
         return bool(recorder.events or recorder.opened or recorder.finished)
-
-    def _stop(self, patience: float) -> None:
-        self._turn += 1
-        try:
-            self._sleep.release()
-        except RuntimeError:  # it is not waiting
-            pass
-        if self._running.acquire(True, patience):
-            self._await_end()
-            self._running.release()
-        self._recorder.asleep = True
-
-    def _await_end(self) -> None:
-        """Until the kernel has no such thread any more: a fork, or the end of a sub-interpreter, would count it."""
-        native_id, self._native_id = self._native_id, 0
-        if not native_id:
-            return
-        place, pause = f"/proc/self/task/{native_id}", self._new_lock()
-        pause.acquire()
-        for _ in range(200):
-            if not os.path.exists(place):
-                return
-            pause.acquire(True, 0.0002)
-
-    def _run(self, turn: int) -> None:
-        try:
-            self._native_id = _thread.get_native_id() if hasattr(_thread, "get_native_id") else 0
-            _block_signals()
-            self._sleep.acquire(False)
-            while turn == self._turn and not self._recorder.off:
-                self._sleep.acquire(True, PAUSE)
-                if turn == self._turn and not self._recorder.off:
-                    self.flush()
-        except Exception as error:
-            self._recorder.disable(error)
-        finally:
-            try:
-                if self._recorder.disabled:
-                    self.say_disabled()
-            finally:
-                self._end_turn()
-
-    def _end_turn(self) -> None:
-        try:
-            self._running.release()
-        except RuntimeError:  # a signal handler broke off `wake`, which released it then
-            pass
 
     def say_disabled(self) -> None:
         """Say once that the recorder stopped, and why."""
@@ -326,21 +252,6 @@ class Writer:
             self.reports.ended(one)
         self._held.pop(key, None)
         return line(closed=number, use=(one.back - one.got) // 1000, how=one.how, site=one.returned_at)
-
-
-def _native(name: str) -> Any:
-    """A function of `_thread` itself, also where gevent has put its own in the place: its threads do not run by themselves."""
-    gevent: Any = sys.modules.get("gevent.monkey")
-    try:
-        return gevent.get_original("_thread", name)
-    except Exception:
-        return getattr(_thread, name)
-
-
-def _block_signals() -> None:
-    """Leave the signals to the application's threads, which may wait for them blocked; those of faults stay."""
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OF_FAULTS)
 
 
 def _nothing() -> None:
