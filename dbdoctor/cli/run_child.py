@@ -163,6 +163,17 @@ def _found(file: str) -> str | None:
 
 
 def _not_started(file: str, error: OSError) -> CommandNotStartedError:
+    name, is_assignment, _ = file.partition("=")
+    if is_assignment and name.isidentifier():  # its value may be a password
+        return CommandNotStartedError(
+            f"there is no command {name}=...",
+            NOT_FOUND,
+            help=f"for a variable put `env` before it: `env {name}=... COMMAND`",
+        )
+    if "://" in file:
+        return CommandNotStartedError(
+            "a URL is no command", NOT_FOUND, help="name a program: `dbdoctor run -- python FILE`"
+        )
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
         place = _found(file)
         if place and os.path.exists(place):  # noqa: PTH110 - a script whose interpreter is not there

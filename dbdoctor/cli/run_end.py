@@ -26,6 +26,9 @@ def close_run(asked: RunOptions, place: Place) -> None:
     if not files:
         _say_unseen(asked, place, style)
         return
+    if not any(_has_header(file) for file in files):
+        _say(f"nothing was recorded: {place.directory} took no file, as when its disk is full", style)
+        return
     if failed:
         _say(f"not recorded: {_first_line(failed)}", style)
     if not asked.quiet:
@@ -62,6 +65,14 @@ def _summarise(files: list[Path], style: Style) -> None:
     print(file=sys.stderr)
     show_summary(summarise(files), sys.stderr, style)
     print(file=sys.stderr)
+
+
+def _has_header(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            return opened.readline(65536).endswith(b"\n")
+    except OSError:
+        return False
 
 
 def _goes_on(alive: list[Path], place: Place) -> str:

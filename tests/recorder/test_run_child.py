@@ -109,6 +109,14 @@ def test_options_of_the_command_are_not_ours(dashes: list[str]) -> None:
     assert result.exit_code == 0
 
 
+@pytest.mark.parametrize("word", ["PGPASSWORD=geheim", "postgresql://shop:geheim@db1/shop", "/tmp:geheim://x"])
+def test_a_word_that_may_hold_a_password_is_not_told(word: str) -> None:
+    result = run_dbdoctor("run", "--", word, "true")
+    assert result.exit_code == 127, result.stderr
+    assert result.stderr.startswith("error: ")
+    assert "geheim" not in result.stderr
+
+
 def test_a_script_without_a_first_line_is_the_shells(tmp_path: Path) -> None:
     script = tmp_path / "plain"
     script.write_text('echo "$1"; exit 5\n')

@@ -114,6 +114,19 @@ def test_quiet_says_nothing(shop: tuple[Path, dict[str, str]], tmp_path: Path) -
     assert len(list((tmp_path / "out").iterdir())) == 1
 
 
+@pytest.mark.parametrize("room", [0, 20])
+def test_a_place_that_takes_nothing_is_said(room: int, shop: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    place, env = shop
+    out = tmp_path / "out"
+    # As a full disk: a file can be made, and nothing, or half a line, be written to it.
+    text = f"import resource, shop; resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room})); shop.look()"
+    result = run_python(text, out=out, env=env, cwd=place)
+    assert result.exit_code == 0
+    assert f"nothing was recorded: {out} took no file" in result.stderr
+    assert "0 processes" not in result.stderr
+    assert len(list(out.glob("*.jsonl"))) == 1
+
+
 def test_nothing_but_ours_goes_to_stderr_and_nothing_of_ours_to_stdout(
     shop: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:

@@ -210,8 +210,8 @@ def test_another_virtual_environment_without_dbdoctor(way: str, foreign: tuple[P
     program = f"{ONE_CHECKOUT}import dbdoctor, sys; print(dbdoctor.__file__, sys.prefix)"
     lacks = python("import dbdoctor", env, tmp_path, interpreter)
     assert "ModuleNotFoundError" in lacks.stderr
-    out = tmp_path / "out"
-    result = run_program(interpreter, "-c", program, out=out, env=env)
+    out = tmp_path / "dbdoctor"  # which Python would take for a package
+    result = run_program(interpreter, "-c", program, out=out, env=env, cwd=tmp_path)
     assert result.exit_code == 0
     assert result.stdout.startswith("done\n"), result.stderr
     assert str(PACKAGE) in result.stdout
@@ -249,8 +249,9 @@ def test_a_script_whose_first_line_has_python_not_listen(tmp_path: Path) -> None
     assert "first line of tool has `-I`" in result.stderr
 
 
-def test_a_program_without_sqlalchemy_or_without_a_checkout(tmp_path: Path) -> None:
-    assert "none imported SQLAlchemy" in run_python("pass", out=tmp_path / "a").stderr
+@pytest.mark.parametrize("name", ["a", 'quo"ted', "back\\slash", "žluťoučký kůň"])
+def test_a_program_without_sqlalchemy_or_without_a_checkout(name: str, tmp_path: Path) -> None:
+    assert "none imported SQLAlchemy" in run_python("pass", out=tmp_path / name).stderr
     result = run_python("import sqlalchemy", out=tmp_path / "b")
     assert "no connection asked for" in result.stderr
     assert not list((tmp_path / "b").iterdir())

@@ -22,11 +22,19 @@ def leave_path():
     sys.path_importer_cache.pop(own, None)
 
 
+def directory_of(text):
+    """Where the recordings go. The value begins with {"out":"DIRECTORY"; json itself would cost each process milliseconds."""
+    if "\\" not in text:
+        return text.split('"', 4)[3]
+    import json  # a directory whose name needs escapes
+
+    return json.loads(text)["out"]
+
+
 def note(text, name, line=None):
     """A mark for `dbdoctor run`, which tells at the end why nothing was recorded; without a line only the first makes it."""
     try:
-        # The value begins with {"out":"DIRECTORY"; json itself would cost each process some milliseconds.
-        place = os.path.join(text.split('"', 4)[3], "." + name)
+        place = os.path.join(directory_of(text), "." + name)
         if line is None and os.path.exists(place):
             return
         descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -49,7 +57,10 @@ def fail(text, reason):
 
 
 class OwnPackage(object):
-    """The last to be asked, in an environment without dbdoctor: finds that one package, where `dbdoctor run` has it."""
+    """The last to be asked, in an environment without dbdoctor: finds that one package, where `dbdoctor run` has it.
+
+    The first where a directory of that name, as of recordings, would pass for a package.
+    """
 
     def __init__(self, directory):
         self.directory = directory
@@ -72,9 +83,12 @@ def start(text):
         return
     try:
         import json
+        from importlib.util import find_spec
 
         given = json.loads(text)
-        sys.meta_path.append(OwnPackage(given["package"]))
+        found = find_spec("dbdoctor")
+        is_mere_directory = found is not None and found.origin is None
+        sys.meta_path.insert(0 if is_mere_directory else len(sys.meta_path), OwnPackage(given["package"]))
         from dbdoctor.recorder.recorder import Settings
         from dbdoctor.recorder.start import start as start_recorder
 
