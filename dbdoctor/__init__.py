@@ -1,4 +1,7 @@
-"""dbdoctor: a command-line doctor for database connections and connection pools."""
+"""dbdoctor: a command-line doctor for database connections and connection pools.
+
+PYTEST_DONT_REWRITE: a program may have imported this before pytest loads the plugin, which pytest would warn of.
+"""
 
 from __future__ import annotations
 
