@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import statistics
 import sys
 import time
@@ -27,7 +28,7 @@ from tests.servers.waiting import wait_until
 from tests.servers.workspace import free_port, workspace
 
 CLIENTS, WORKERS = 8, 4
-REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 GUNICORN = ("gunicorn", "--workers", str(WORKERS), "--no-control-socket", "--log-level", "warning")
 UVICORN = ("uvicorn", "--workers", str(WORKERS), "--log-level", "warning", "--no-access-log")
 
@@ -40,21 +41,27 @@ class Server:
     place: Path
     out: Path | None
     answered: int = 0
+    processes: list[int] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)
 
-    def cpu(self) -> float:
-        """Seconds of all its processes so far."""
-        return sum(_cpu_of(pid) for pid in relatives(self.place))
+    def begin(self) -> None:
+        """Until every worker has its connections."""
+        self.answered += asyncio.run(_requests(self.port, time.perf_counter() + 2))
+        self.processes = sorted(relatives(self.place))
 
     def load(self, seconds: float) -> None:
         """One round."""
-        before, started = self.cpu(), time.perf_counter()
+        before, started = self._cpu(), time.perf_counter()
         count = asyncio.run(_requests(self.port, started + seconds))
-        took, used = time.perf_counter() - started, self.cpu() - before
+        took, used = time.perf_counter() - started, self._cpu() - before
         self.answered += count
         self.rates.append(count / took)
         self.costs.append(used / count)
+
+    def _cpu(self) -> float:
+        """Seconds of all its processes so far."""
+        return sum(map(_cpu_of, self.processes))
 
 
 def _cpu_of(pid: int) -> float:
@@ -71,21 +78,14 @@ async def _requests(port: int, until: float) -> int:
 
 
 async def _client(port: int, until: float) -> int:
-    count, streams = 0, None
+    count = 0
     while time.perf_counter() < until:
-        reader, writer = streams = streams or await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(REQUEST)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        assert head.startswith(b"http/1.1 200"), head
-        if b"connection: close" in head:
-            await reader.read()
-            writer.close()
-            streams = None
-        else:
-            await reader.readexactly(int(head.partition(b"content-length:")[2].split(b"\r\n")[0]))
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200"), answer
+        writer.close()
         count += 1
-    if streams is not None:
-        streams[1].close()
     return count
 
 
@@ -117,14 +117,14 @@ def compare(words: tuple[str, ...], env: Mapping[str, str], repetitions: int, se
             for name in ("bare", "again", "run")
         }
         for server in servers.values():
-            asyncio.run(_requests(server.port, time.perf_counter() + 2))  # every worker has its connections
+            server.begin()
         order = list(servers.values())
         for _ in range(repetitions):
             for server in order:
                 server.load(seconds)
             order.reverse()
     bare, again, run = servers.values()
-    print(f"{words[0]}, {WORKERS} workers, {repetitions} repetitions of {seconds:g} s each")
+    print(f"{words[0]}, {WORKERS} workers, {repetitions} rounds of {seconds:g} s each; medians")
     print(f"  bare  {_middle(bare.rates):8.0f} requests/s  {_middle(bare.costs) * 1e6:7.1f} µs of CPU a request")
     print(f"  run   {_middle(run.rates):8.0f} requests/s  {_middle(run.costs) * 1e6:7.1f} µs")
     _ratios("requests/s: run / bare", run.rates, bare.rates)
@@ -133,7 +133,7 @@ def compare(words: tuple[str, ...], env: Mapping[str, str], repetitions: int, se
     _ratios("           again / bare", again.costs, bare.costs)
     assert run.out is not None
     told = sum(checkouts(lines) for lines in recordings(run.out).values())
-    print(f"  of {run.answered} answers in these rounds and those before, {told} checkouts are on record\n")
+    print(f"  {run.answered} answers under `dbdoctor run`, {told} checkouts on record\n")
 
 
 def _middle(values: list[float]) -> float:
@@ -141,19 +141,19 @@ def _middle(values: list[float]) -> float:
 
 
 def _ratios(name: str, ours: list[float], bare: list[float]) -> None:
-    """Their median, quartiles, and the mean with twice its standard error."""
-    ratios = [one / other - 1 for one, other in zip(ours, bare, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    mean, error = statistics.mean(ratios), 2 * statistics.stdev(ratios) / len(ratios) ** 0.5
+    """Their median, where the true one is with 95 % (by order statistics, so that outliers count as little), and quartiles."""
+    ratios = sorted(one / other - 1 for one, other in zip(ours, bare, strict=True))
+    half, reach = len(ratios) / 2, 0.98 * len(ratios) ** 0.5
+    low, high = ratios[max(0, math.floor(half - reach))], ratios[min(len(ratios) - 1, math.ceil(half + reach))]
+    lower, middle, upper = statistics.quantiles(ratios, n=4)
     print(
-        f"  {name:24} median {middle:+.2%} (half of them {low:+.2%} to {high:+.2%}), mean {mean:+.2%} ± {error:.2%},"
-        f" all {min(ratios):+.1%} to {max(ratios):+.1%}"
+        f"  {name:25} {middle:+.2%} (95 %: {low:+.2%} to {high:+.2%}); half of the ratios {lower:+.1%} to {upper:+.1%}"
     )
 
 
 def main() -> None:
     given = [float(word) for word in sys.argv[1:]]
-    repetitions, seconds = given + [20.0, 2.0][len(given) :]
+    repetitions, seconds = given + [150.0, 0.4][len(given) :]
     try:
         with PostgresServer("embedded", settings={"max_connections": 100}) as server:
             env = {"SHOP_DSN": server.dsn(scheme="postgresql+psycopg2")}
