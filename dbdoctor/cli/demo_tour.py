@@ -24,6 +24,13 @@ connections. Every command below is run for real, and what you see is its own ou
 """
 
 
+_LEAK_AFTER = "2s"
+
+
+def _run_command(recordings: str) -> str:
+    return f"dbdoctor run --quiet --out {recordings} --leak-after {_LEAK_AFTER} -- python -m shop"
+
+
 class Tour:
     """The tour, at one of two paces; `pauses` waits for Enter between steps, if stdin and stdout are a terminal."""
 
@@ -42,6 +49,9 @@ class Tour:
             shop = self._open(stack)
             self._say(_INTRODUCTION)
             self._paragraph(f"Its code is in {shop.directory}/shop, for as long as this runs.")
+            self._paragraph("It was started under the recorder, without a change to its code:")
+            self._line()
+            self._command(_run_command("recordings"))
             self._show(shop, diagnosis(self._pace))
             self._mend(shop)
             self._show(shop, path(self._pace))
@@ -71,7 +81,7 @@ class Tour:
 
     def _start(self, shop: Shop, recordings: str) -> None:
         """Start the services, and give them time to do what they do: a leak is something that grows."""
-        shop.start(leak_after="2s", recordings=shop.directory / recordings)
+        shop.start(leak_after=_LEAK_AFTER, recordings=shop.directory / recordings)
         shop.wait_until_open(recordings)
         time.sleep(self._pace.warm_up)
 
@@ -81,17 +91,18 @@ class Tour:
             self._command(f"dbdoctor {step.command}")
             self._run(shop, shlex.split(step.command))
             self._notice(step.notice)
-            self._pause()
+            self._pause(shop)
 
     def _mend(self, shop: Shop) -> None:
         self._title("The code is mended")
         for fix in FIXES:
             self._paragraph(f"shop/{fix.name}: {fix.mends}")
             self._difference(fix.old, fix.new)
+        self._command(_run_command("recordings-mended"))
         shop.stop()
         shop.apply()
         self._start(shop, "recordings-mended")
-        self._pause()
+        self._pause(shop)
 
     def _settle(self, shop: Shop) -> None:
         arguments = shlex.split(recommendation(self._pace)[0].command)
@@ -103,10 +114,11 @@ class Tour:
         self._command("jq .settings recommended.json")
         for line in json.dumps(json.loads(file.read_text())["settings"], indent=2).splitlines():
             self._line(line)
-        self._command("python -m shop    # again: its engines take these settings")
+        self._command(_run_command("recordings-after"))
+        self._paragraph("Its engines take these settings now.")
         shop.stop()
         self._start(shop, "recordings-after")
-        self._pause()
+        self._pause(shop)
 
     def _run(self, shop: Shop, arguments: list[str], output: int | None = None) -> None:
         import subprocess
@@ -161,11 +173,14 @@ class Tour:
             text = text.replace("─", "-").replace("▌", "|")
         print(text)
 
-    def _pause(self) -> None:
+    def _pause(self, shop: Shop) -> None:
+        """Wait for Enter; the shop is closed meanwhile, or its leaks would have filled the server."""
         if not self._pauses:
             return
+        shop.close()
         sys.stdout.flush()
         sys.stderr.write("\nEnter goes on, Ctrl-C ends the tour ")
         sys.stderr.flush()
         if not sys.stdin.readline():
             self._pauses = False
+        shop.open()

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dbdoctor.demo.fixes import FIXES, Fix
 from dbdoctor.errors import CannotLookError
@@ -82,8 +82,8 @@ class Shop:
             assert fix.old in text, f"{fix.name} is not as it was"
             file.write_text(text.replace(fix.old, fix.new))
 
-    def start(self, *, leak_after: str, recordings: Path) -> None:
-        """Run all services under the recorder; its files go to `recordings`."""
+    def start(self, *, leak_after: str, recordings: Path, slowness: float = 1.0) -> None:
+        """Run all services under the recorder; its files go to `recordings`. `slowness` divides the customers."""
         import subprocess
 
         command = ["run", "--quiet", "--out", str(recordings), "--leak-after", leak_after, "--"]
@@ -91,7 +91,7 @@ class Shop:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
                 [sys.executable, "-m", "dbdoctor", *command, sys.executable, "-m", "shop"],
                 cwd=self.directory,
-                env=self.environment() | {"PYTHONDONTWRITEBYTECODE": "1"},
+                env=self.environment() | {"PYTHONDONTWRITEBYTECODE": "1", "SHOP_SLOWNESS": f"{slowness:g}"},
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -108,6 +108,35 @@ class Shop:
                 log = (self.directory / "shop.log").read_text(errors="replace").strip().splitlines()
                 raise CannotLookError("the demo's shop did not open", cause=log[-1] if log else None)
             time.sleep(0.05)
+
+    def open(self) -> None:
+        """Let time go on in the shop."""
+        self._say(b"open\n")
+
+    def close(self) -> None:
+        """Let time stand still in the shop: nothing leaks further while somebody reads."""
+        self._say(b"close\n")
+
+    def _say(self, line: bytes) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.write(line)
+                self._process.stdin.flush()
+
+    def sessions(self) -> int | None:
+        """How many sessions the shop has on the server; None when that refuses us."""
+        import psycopg2
+
+        try:
+            connection = self._connect()
+        except psycopg2.OperationalError:
+            return None
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'shop-%'")
+                return int(cursor.fetchone()[0])
+        finally:
+            connection.close()
 
     @property
     def dsn(self) -> str:
@@ -143,18 +172,23 @@ class Shop:
     def _password(self) -> str:
         return self._target.password.reveal() if self._target.password else ""
 
-    def _make_tables(self) -> None:
+    def _connect(self) -> Any:
         import psycopg2
 
         endpoint = self._target.endpoints[0]
+        return psycopg2.connect(
+            host=endpoint.host,
+            port=endpoint.port,
+            user=self._target.user,
+            password=self._password(),
+            dbname=self._target.database,
+        )
+
+    def _make_tables(self) -> None:
+        import psycopg2
+
         try:
-            with psycopg2.connect(
-                host=endpoint.host,
-                port=endpoint.port,
-                user=self._target.user,
-                password=self._password(),
-                dbname=self._target.database,
-            ) as connection:
+            with self._connect() as connection:
                 connection.cursor().execute(_TABLES)
             connection.close()
         except psycopg2.Error as error:

@@ -9,11 +9,17 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 
+from dbdoctor.cli import demo_shell
+from dbdoctor.demo.embedded import embedded_postgresql
 from dbdoctor.demo.fixes import FIXES
+from dbdoctor.demo.shop_owner import open_shop
 from tests.demo.place import REPOSITORY, session_environment
 from tests.readme import block
 
@@ -49,6 +55,28 @@ def outline(text: str) -> list[str]:
     return kept
 
 
+def assert_nothing_grows(shown: str) -> None:
+    """Whoever reads a step for minutes must not find the server full at the next."""
+    match = re.search(r"(/\S+)/shop, for as long", shown)
+    assert match is not None, shown
+    place = Path(match[1])
+    dsn = tomllib.loads((place / "dbdoctor.toml").read_text())["targets"]["shop"]["dsn"].replace("+psycopg2", "")
+    counts = []
+    for seconds in (
+        0.0,
+        1.0,
+        3.0,
+    ):  # first what was on its way when the shop closed; then 3 s of the tour add six or more
+        time.sleep(seconds)
+        with (
+            closing(psycopg2.connect(dsn, passfile=str(place / "password"))) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^shop-(orders|invoices)'")
+            counts += [count for (count,) in cursor]
+    assert counts[2] == counts[1] > 0, counts
+
+
 def read_until_end(terminal: int, process: "subprocess.Popen[bytes]") -> tuple[str, int]:
     """Everything that the terminal showed, and how often Enter was asked for and pressed."""
     shown, entered = b"", 0
@@ -62,6 +90,8 @@ def read_until_end(terminal: int, process: "subprocess.Popen[bytes]") -> tuple[s
         shown += part
         if shown.count(b"Enter goes on") > entered:
             entered += 1
+            if entered == 1:
+                assert_nothing_grows(shown.decode())
             os.write(terminal, b"\n")
         if not ready and process.poll() is not None:
             break
@@ -153,7 +183,7 @@ def test_the_shell_can_be_used_from_another_terminal(place: Path) -> None:
     process = start(place, "--shell", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     lines: list[str] = []
-    while not any("within a minute" in line for line in lines):
+    while not any("within two minutes" in line for line in lines):
         line = process.stdout.readline().decode()
         assert line, lines
         lines.append(line.strip())
@@ -174,3 +204,22 @@ def test_the_shell_can_be_used_from_another_terminal(place: Path) -> None:
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors.decode()
     assert list(place.iterdir()) == []
+
+
+@pytest.mark.timeout(120)
+def test_the_shell_restarts_the_shop_before_the_server_is_full(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with embedded_postgresql() as target, open_shop(target, idle_timeout=20.0) as shop:
+        shop.start(leak_after="10s", recordings=shop.recordings, slowness=0.2)
+        end = time.monotonic() + 60
+        while (sessions := shop.sessions()) is not None and sessions < demo_shell.MOST_SESSIONS:
+            assert time.monotonic() < end, sessions
+            demo_shell.keep_room(shop)
+            assert not capsys.readouterr().err
+            time.sleep(0.1)
+        monkeypatch.setattr(demo_shell, "SLOWNESS", 100.0)
+        demo_shell.keep_room(shop)
+        assert "restarted it" in capsys.readouterr().err
+        after = shop.sessions()
+        assert after is not None and after < demo_shell.MOST_SESSIONS / 2, after

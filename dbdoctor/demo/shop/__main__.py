@@ -1,9 +1,15 @@
-"""Runs the shop: `python -m shop` all of its services, each in a process, until the end of standard input."""
+"""Runs the shop: `python -m shop` all of its services, each in a process, until the end of standard input.
+
+What standard input says until then goes to each of them: see `hours`.
+"""
 
 import importlib
 import os
 import subprocess
 import sys
+from contextlib import suppress
+
+from shop import hours
 
 SERVICES = ("catalogue", "orders", "invoices", "payments", "mail")
 
@@ -16,9 +22,14 @@ def run_all():
     processes = [
         subprocess.Popen([sys.executable, "-m", "shop", service], stdin=subprocess.PIPE) for service in SERVICES
     ]
-    sys.stdin.buffer.read()
+    for line in sys.stdin.buffer:
+        for process in processes:
+            with suppress(OSError):
+                process.stdin.write(line)
+                process.stdin.flush()
     for process in processes:
-        process.stdin.close()
+        with suppress(OSError):
+            process.stdin.close()
     for process in processes:
         try:
             process.wait(0.5)
@@ -30,6 +41,6 @@ def run_all():
 if __name__ == "__main__":
     if sys.argv[1:]:
         serve(sys.argv[1])
-        sys.stdin.buffer.read()
+        hours.keep()
         os._exit(0)
     run_all()

@@ -1,10 +1,10 @@
 """Writes an invoice now and then."""
 
-import time
 from threading import Thread
 
 from sqlalchemy import text
 
+from shop import hours
 from shop.database import make_engine
 
 
@@ -27,6 +27,6 @@ def main():
             invoice = Invoice(len(written))
             invoice.write()
             written.append(invoice)
-            time.sleep(0.6)
+            hours.until_the_next_customer(0.6)
 
     Thread(target=clerk, daemon=True).start()

@@ -1,12 +1,12 @@
 """Takes orders, each request with a session of its own, kept by the request's number."""
 
 import itertools
-import time
 from threading import Thread
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from shop import hours
 from shop.database import make_engine
 
 engine = make_engine("orders", pool_size=5, max_overflow=10, pool_timeout=2)
@@ -29,6 +29,6 @@ def main():
                 order(request, article=1 + request % 12)  # there are ten
             except Exception:
                 pass  # the customer sees a page that says "sorry"
-            time.sleep(0.25)
+            hours.until_the_next_customer(0.25)
 
     Thread(target=customers, daemon=True).start()

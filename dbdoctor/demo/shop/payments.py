@@ -1,18 +1,18 @@
 """Takes the customers' money. The bank takes its time to answer."""
 
-import time
 from threading import Thread
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from shop import hours
 from shop.database import make_engine
 
 engine = make_engine("payments")
 
 
 def bank_answers():
-    time.sleep(20)
+    hours.pass_by(20)
 
 
 def pay(customer):
@@ -26,7 +26,7 @@ def main():
     def payments():
         while True:
             pay(customer=1)
-            time.sleep(0.2)
+            hours.pass_by(0.2)
 
     for _ in range(2):  # two windows of the same customer
         Thread(target=payments, daemon=True).start()
