@@ -11,6 +11,8 @@ from dbdoctor.model.demand import BadLine, Checkout, Trace
 from dbdoctor.model.recorded import (
     ClosedLine,
     ConnectionLine,
+    EndLine,
+    FailedLine,
     Header,
     HeldLine,
     LostLine,
@@ -19,6 +21,7 @@ from dbdoctor.model.recorded import (
     PoolSettings,
     Record,
     Row,
+    TimeoutLine,
 )
 from dbdoctor.sizing.blocks import Blocks
 from dbdoctor.traces.read import Reading, records
@@ -39,6 +42,8 @@ class _Met:
     parts: set[tuple[str, int]] = field(default_factory=set)
     several: set[str] = field(default_factory=set)  # processes with more than one pool
     lost: int = 0
+    timeouts: int = 0
+    failed: int = 0
     in_use: int = 0
     leaked: int = 0
     overwritten: int = 0
@@ -149,9 +154,21 @@ def _taken(process: _Process, record: Record, met: _Met) -> Checkout | None:
         process.pools[record.number] = record.settings
     elif isinstance(record, ConnectionLine):
         _connect(process, record, met)
-    elif isinstance(record, LostLine):
-        met.lost += record.checkouts
+    elif isinstance(record, EndLine):
+        process.until = max(process.until, record.at)
+    else:
+        _missed(record, met)
     return None
+
+
+def _missed(record: Record, met: _Met) -> None:
+    """Demand that is no checkout in the recording."""
+    if isinstance(record, LostLine):
+        met.lost += record.checkouts
+    elif isinstance(record, TimeoutLine):
+        met.timeouts += 1
+    elif isinstance(record, FailedLine):
+        met.failed += 1
 
 
 def _connect(process: _Process, line: ConnectionLine, met: _Met) -> None:
@@ -190,6 +207,10 @@ def _notes(met: _Met) -> Iterator[str]:
         yield f"{met.in_use:,} checkouts had not ended when the recording did: they count as used until then"
     if met.lost:
         yield f"{met.lost:,} checkouts were not recorded, since they came faster than the disk took them: the demand is greater"
+    missed = [f"{_times(met.timeouts)} `pool_timeout` ran out"] if met.timeouts else []
+    missed += [f"{_times(met.failed)} an error came instead of a connection"] if met.failed else []
+    if missed:
+        yield f"{' and '.join(missed)}: what was asked for then is not among the checkouts, and the demand is greater"
     if met.overwritten:
         yield f"of {met.overwritten:,} processes the beginning was overwritten (`--max-size`)"
     if met.several:
@@ -197,3 +218,7 @@ def _notes(met: _Met) -> Iterator[str]:
             f"{len(met.several):,} processes have pools of several kinds: each of these counts as a process of its own; "
             "`dbdoctor trace` tells them apart"
         )
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number:,} times"

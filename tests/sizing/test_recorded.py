@@ -49,6 +49,20 @@ def test_what_is_still_out_is_told():
     assert "count as used until then" in trace.notes[1]
 
 
+def test_what_is_out_at_an_orderly_end_is_used_until_then():
+    recording = Recording().row(0, 0, 5, 0).open(1, 1_000_000, 0).end(31_000_010)
+    assert [row[3] for row in rows(read(recording))] == [5e-06, 30.0]
+
+
+def test_connections_that_were_not_given_are_told():
+    timeout = {"timeout": 9, "pool": 1, "site": 1, "wait": 30_000_000, "thread": 99, "holders": [], "more": 0}
+    failed = {"failed": 9, "pool": 1, "site": 1, "wait": 30, "error": "OperationalError"}
+    recording = Recording().row(0, 0, 5, 0).say(**timeout)
+    assert [note.split(":")[0] for note in read(recording).notes] == ["once `pool_timeout` ran out"]
+    (note,) = read(recording.say(**failed).say(**failed)).notes
+    assert note.startswith("once `pool_timeout` ran out and 2 times an error came instead of a connection: ")
+
+
 def test_parts_of_a_process_are_one_and_a_part_is_read_once():
     first = Recording(part=1).pool().connection(1).open(1, 0, 0).row(10, 0, 5, 0)
     second = Recording(part=2).pool().connection(1).open(1, 0, 0).say(closed=1, use=70, how="returned", site=None)
