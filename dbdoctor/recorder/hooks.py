@@ -183,7 +183,9 @@ class Listeners:
         record.record_info[_KEY] = (record.starttime, None)
         # SQLAlchemy sets `starttime` just before it calls the driver.
         took = max(0.0, time.time() - record.starttime)
-        recorder.connection_number(record, pool, _details(connection, _now(), took, _is_overflow(pool), because))
+        recorder.connection_number(
+            record, pool, _details(connection, _now(), took, _is_overflow(recorder, pool), because)
+        )
         if recorder.asleep:
             self._wake()
 
@@ -220,9 +222,11 @@ def _pool_of(record: Any) -> Any:
     return getattr(record, "_ConnectionRecord__pool", None)
 
 
-def _is_overflow(pool: Any) -> bool:
+def _is_overflow(recorder: Recorder, pool: Any) -> bool:
+    """Whether this connection, of which the recorder is to be told, is beyond the pool's size."""
     try:
-        return bool(pool.overflow() > 0)
+        # `overflow` counts those too that are only being opened; with it alone all that start together would be.
+        return bool(pool.overflow() > 0) and recorder.open_in(pool) >= pool.size()
     except Exception as error:  # most pools have none
         if is_applications(error):
             raise

@@ -140,6 +140,10 @@ class Recorder:
         self.tell(("connection", number, pool_number, details))
         return number
 
+    def open_in(self, pool: Any) -> int:
+        """How many connections the pool has open, as far as was told."""
+        return list(self.pool_of.values()).count(self.pool_number(pool))
+
     def forget_connection(self, key: int) -> int | None:
         """The number that the connection of the record with this id had, which ended."""
         number = self.connections.pop(key, None)

@@ -33,7 +33,7 @@ class Reports:
 
     def held(self, entry: Entry, now: int) -> None:
         """A checkout has been out for longer than `leak_after`."""
-        self._warn("connection held for %.0f s, taken at %s", (now - entry.got) / 1e9, self.place(entry.site))
+        self._warn("connection held for %.1f s, taken at %s", (now - entry.got) / 1e9, self.place(entry.site))
 
     def ended(self, one: Finished) -> None:
         """One that was reported has come back, or one was collected as garbage without being returned."""

@@ -157,6 +157,7 @@ def attach(engine: Any, out: str | None = None, leak_after: float = 60.0, sample
     a checkout is reported in the log `dbdoctor.recorder`, `sample` the share of checkouts that is recorded, 0 to 1. The first
     call's settings hold for the process. Raises ValueError for values out of range, OSError when there is nowhere to write.
     """
+    _check(leak_after, sample)
     if _recording is None:
         started = start(_settings(out, leak_after, sample))
         started.recorder.only = weakref.WeakSet()
@@ -166,13 +167,19 @@ def attach(engine: Any, out: str | None = None, leak_after: float = 60.0, sample
 
 def attach_all(out: str | None = None, leak_after: float = 60.0, sample: float = 1.0) -> None:
     """Record the checkouts of every engine of this process, those to come included; parameters and errors as for `attach`."""
+    _check(leak_after, sample)
     started = start(_settings(out, leak_after, sample)) if _recording is None else _recording
     started.recorder.only = None
 
 
-def _settings(out: str | None, leak_after: float, sample: float) -> Settings:
-    if not leak_after > 0:
+def _check(leak_after: float, sample: float) -> None:
+    if not 0 < leak_after < float("inf"):
         raise ValueError("leak_after is a number of seconds greater than 0")
     if not 0 < sample <= 1:
         raise ValueError("sample is a share, greater than 0 and at most 1")
-    return Settings(os.path.abspath(out) if out else new_run(), leak_after, sample, tell=True)
+
+
+def _settings(out: str | None, leak_after: float, sample: float) -> Settings:
+    place = os.path.abspath(out) if out else new_run()
+    os.makedirs(place, mode=0o700, exist_ok=True)
+    return Settings(place, leak_after, sample, tell=True)

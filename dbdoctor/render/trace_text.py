@@ -111,9 +111,9 @@ def pool_words(pool: PoolSummary) -> str:
     facts = [f"{_settings(pool.settings)}{where}{many}: {count(pool.opened, 'connection')} opened{_kinds(pool)}"]
     if pool.connect.count:
         facts.append(f"{format_duration(pool.connect.mean)} each, {format_duration(pool.connect.longest)} at most")
-    for number, words in ((pool.invalidated, "invalidated"), (pool.soft_invalidated, "soft-invalidated")):
-        if number:
-            facts.append(f"{number:,} {words}{_errors(pool.errors)}")
+    ended = ((pool.invalidated, "invalidated"), (pool.soft_invalidated, "soft-invalidated"))
+    if said := [f"{number:,} {words}" for number, words in ended if number]:
+        facts.append(f"{', '.join(said)}{_errors(pool.errors)}")
     if pool.failures:
         failed = sum(times for _, times in pool.failures)
         facts.append(f"{count(failed, 'error')} instead of a connection{_errors(pool.failures)}")
