@@ -1,7 +1,8 @@
 """Call sites: which lines of the application asked for a connection.
 
-A site is up to four frames, innermost first, outside SQLAlchemy, the standard library and this package. The walk up the
-stack ends with the last frame wanted, so its cost hangs on how far away the application is, not on how deep the stack is.
+A site is up to four frames, innermost first, outside SQLAlchemy, the standard library and this package; of installed
+packages' frames no more than two come before the first of the application's own. The walk up the stack ends with the last
+frame wanted, so its cost hangs on how far away the application is, not on how deep the stack is.
 Frames are told apart by code object and instruction; line numbers, which are dear, are looked up once a site.
 """
 
@@ -21,7 +22,8 @@ MOST_SITES = 4096  # code that makes more is generated code; the rest is told as
 _MOST_FILES = 20_000  # known by name; beyond, a file's frames are judged anew each time
 OTHER = 0
 _UNKNOWN = -1
-_DEEPEST = 400
+_HIDDEN, _INSTALLED, _OWN = 0, 1, 2  # what a file is
+_MOST_INSTALLED = 2
 _LONGEST_NAME = 500
 _HIDDEN_PACKAGES = ("sqlalchemy", "dbdoctor", "greenlet")
 
@@ -40,17 +42,20 @@ class Sites:
         self._next = count(1)
         self._numbers: dict[tuple[int, ...], int] = {}
         self._codes: list[list[CodeType]] = []  # kept, so that no id among the keys is used again
-        self._applications: dict[str, bool] = {}  # whether a file is the application's
+        self._kinds: dict[str, int] = {}  # by file name
         self._own = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
         self._library = _library_directories()
 
     def here(self, frame: FrameType | None) -> int:
         """The number of the site from this frame on outwards, or less than 0 when `outside` has to find it."""
-        applications = self._applications
+        kinds = self._kinds
         key: list[int] = []
+        is_inside = True  # of installed packages, or of nothing wanted yet
         while frame is not None:
             code = frame.f_code
-            if applications.get(code.co_filename, True):
+            kind = kinds.get(code.co_filename, _OWN)
+            if kind and (kind == _OWN or not is_inside or len(key) < 2 * _MOST_INSTALLED):
+                is_inside = is_inside and kind != _OWN
                 key.append(id(code))
                 key.append(frame.f_lasti)
                 if len(key) == 2 * MOST_FRAMES:
@@ -67,12 +72,13 @@ class Sites:
 
     def _walk(self, frame: FrameType | None) -> list[FrameType]:
         found: list[FrameType] = []
-        left = _DEEPEST
-        while frame is not None and left and len(found) < MOST_FRAMES:
-            if self._is_application(frame):
+        is_inside = True
+        while frame is not None and len(found) < MOST_FRAMES:
+            kind = self._kind(frame)
+            if kind == _OWN or (kind == _INSTALLED and (not is_inside or len(found) < _MOST_INSTALLED)):
+                is_inside = is_inside and kind != _OWN
                 found.append(frame)
             frame = frame.f_back
-            left -= 1
         return found
 
     def _add(self, key: tuple[int, ...], frames: list[FrameType]) -> int:
@@ -85,23 +91,24 @@ class Sites:
         self._numbers[key] = number
         return number
 
-    def _is_application(self, frame: FrameType) -> bool:
+    def _kind(self, frame: FrameType) -> int:
         name = frame.f_code.co_filename
-        known = self._applications.get(name)
+        known = self._kinds.get(name)
         if known is not None:
             return known
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        is_ours = package not in _HIDDEN_PACKAGES and not self._is_library(name)
+        kind = _HIDDEN if package in _HIDDEN_PACKAGES else self._kind_of_file(name)
         # SQLAlchemy and applications alike compile a "<string>".
-        if not name.startswith("<") and len(self._applications) < _MOST_FILES:
-            self._applications[name] = is_ours
-        return is_ours
+        if not name.startswith("<") and len(self._kinds) < _MOST_FILES:
+            self._kinds[name] = kind
+        return kind
 
-    def _is_library(self, name: str) -> bool:
+    def _kind_of_file(self, name: str) -> int:
         if name.startswith(("<frozen", self._own)):
-            return True
-        inside = any(name.startswith(directory) for directory in self._library)
-        return inside and "site-packages" not in name and "dist-packages" not in name
+            return _HIDDEN
+        if "site-packages" + os.sep in name or "dist-packages" + os.sep in name:
+            return _INSTALLED
+        return _HIDDEN if any(name.startswith(directory) for directory in self._library) else _OWN
 
 
 def _told(frame: FrameType) -> Frame:
