@@ -43,22 +43,28 @@ class Sites:
         self._numbers: dict[tuple[int, ...], int] = {}
         self._codes: list[list[CodeType]] = []  # kept, so that no id among the keys is used again
         self._kinds: dict[str, int] = {}  # by file name
+        self._kind_of = self._kinds.get
         self._own = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
         self._library = _library_directories()
 
     def here(self, frame: FrameType | None) -> int:
         """The number of the site from this frame on outwards, or less than 0 when `outside` has to find it."""
-        kinds = self._kinds
+        kind_of = self._kind_of
         key: list[int] = []
+        append = key.append
         is_inside = True  # of installed packages, or of nothing wanted yet
         while frame is not None:
             code = frame.f_code
-            kind = kinds.get(code.co_filename, _OWN)
-            if kind and (kind == _OWN or not is_inside or len(key) < 2 * _MOST_INSTALLED):
-                is_inside = is_inside and kind != _OWN
-                key.append(id(code))
-                key.append(frame.f_lasti)
-                if len(key) == 2 * MOST_FRAMES:
+            kind = kind_of(code.co_filename, 2)  # as in _OWN: names of the module are too dear here
+            if kind:
+                if kind == 2:
+                    is_inside = False
+                elif is_inside and len(key) >= 4:  # 2 * _MOST_INSTALLED
+                    frame = frame.f_back
+                    continue
+                append(id(code))
+                append(frame.f_lasti)
+                if len(key) == 8:  # 2 * MOST_FRAMES
                     break
             frame = frame.f_back
         return self._numbers.get(tuple(key), _UNKNOWN) if key else _UNKNOWN
