@@ -93,7 +93,9 @@ class Replay:
         return Turn(self.interval, self._decoder.snapshot(value))
 
 
-_HELP = "`--replay` takes what `dbdoctor leaks --record FILE` wrote"
+_HELP = (
+    "a recording is what `dbdoctor leaks --record FILE` wrote, or, where lines of code are asked for, `dbdoctor run`"
+)
 
 
 def read_header(file: BinaryIO) -> dict[str, Any]:

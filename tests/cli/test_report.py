@@ -141,6 +141,7 @@ def test_what_fails_follows_the_option(tmp_path: Path):
         (["--from", RECORDING, "--for", "5s"], "`--for`"),
         (["--from", RECORDING, "--simulate", "--yes"], "`--simulate`"),
         (["--from", TRACE], "no recording of dbdoctor"),
+        (["--from", TRACE], "help: a recording is what `dbdoctor leaks --record FILE` wrote"),
         (["--from", "/nowhere/at/all"], "cannot be read"),
         (["demo", "--trace", "/nowhere/at/all"], "nothing that is there"),
         (["postgresql://x/y", "--simulate"], "no terminal to ask on"),

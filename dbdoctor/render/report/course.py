@@ -170,7 +170,7 @@ def _table(courses: Sequence[Course], moments: Sequence[Moment | None]) -> Table
             continue
         cells: list[Child] = [number(_count(course.spans[place])) for course in courses]
         rows.append([clock(moment.until), *cells])
-    words = "every moment" if step == 1 else f"every {step} moments"
+    words = "every look" if step == 1 else f"one look in {step}"
     return Table(
         f"sessions of each group, {words}", ("at (UTC)", *(f"{one.letter} {one.title[:40]}" for one in courses)), rows
     )
