@@ -6,6 +6,7 @@ import _thread
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from dbdoctor.recorder.recorder import Recorder
@@ -35,6 +36,7 @@ class Background:
         self._running = self._new_lock()  # held by whoever starts the thread, and then by the thread
         self._turn = 0  # the number of the thread that may run; another one's has to end
         self._native_id = 0
+        self._due = time.perf_counter() + pause  # over all turns: a program may fork more often than that
 
     def wake(self) -> None:
         """Start the thread if it does not run. Takes no lock that it would have to wait for."""
@@ -83,10 +85,10 @@ class Background:
             self._native_id = _thread.get_native_id() if hasattr(_thread, "get_native_id") else 0
             _block_signals()
             self._sleep.acquire(False)
+            self._work_when_due()
             while turn == self._turn and not self._recorder.off:
-                self._sleep.acquire(True, self._pause)
-                if turn == self._turn and not self._recorder.off:
-                    self._work()
+                self._sleep.acquire(True, max(0.0, self._due - time.perf_counter()))
+                self._work_when_due()
         except Exception as error:
             self._recorder.disable(error)
         finally:
@@ -95,6 +97,11 @@ class Background:
                     self._say()
             finally:
                 self._end_turn()
+
+    def _work_when_due(self) -> None:
+        if time.perf_counter() >= self._due and not self._recorder.off:
+            self._work()
+            self._due = time.perf_counter() + self._pause
 
     def _end_turn(self) -> None:
         try:
