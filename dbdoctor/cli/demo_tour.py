@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 from dbdoctor.cli.demo_steps import FAST, FULL, Step, diagnosis, path, proof, recommendation
 from dbdoctor.cli.progress import Progress
+from dbdoctor.cli.streams import reader_is_gone
 from dbdoctor.demo.embedded import embedded_postgresql
 from dbdoctor.demo.fixes import FIXES
 from dbdoctor.demo.shop_owner import Shop, open_shop
@@ -25,6 +26,10 @@ connections. Every command below is run for real, and what you see is its own ou
 
 
 _LEAK_AFTER = "2s"
+
+
+class _NobodyReadsError(Exception):
+    """Stdout's reader (`| head`) has what it wanted."""
 
 
 def _run_command(recordings: str) -> str:
@@ -44,6 +49,15 @@ class Tour:
 
     def run(self) -> int:
         """Take the tour; gives the exit code. Whatever was started is stopped, however it ends."""
+        try:
+            self._take()
+        except _NobodyReadsError:
+            return ExitCode.OK
+        return ExitCode.INTERNAL if self._failed else ExitCode.OK
+
+    # --- what happens
+
+    def _take(self) -> None:
         started = time.monotonic()
         with ExitStack() as stack:
             shop = self._open(stack)
@@ -64,9 +78,6 @@ class Tour:
             "Now yours: `dbdoctor check DSN`, then `dbdoctor leaks DSN`. `dbdoctor demo --shell` leaves the flawed shop "
             "running for you to play with."
         )
-        return ExitCode.INTERNAL if self._failed else ExitCode.OK
-
-    # --- what happens
 
     def _open(self, stack: ExitStack) -> Shop:
         progress = Progress()
@@ -138,6 +149,10 @@ class Tour:
     # --- what is said
 
     def _title(self, text: str) -> None:
+        """Raises _NobodyReadsError when stdout's reader has gone: each step takes seconds and a server."""
+        sys.stdout.flush()
+        if reader_is_gone():
+            raise _NobodyReadsError
         self._number += 1
         self._line()
         self._line(self._style.paint(f"── {self._number}. {text} ".ljust(min(self._style.width, 80), "─"), bold=True))

@@ -155,6 +155,18 @@ def test_interrupted_it_leaves_nothing_behind(place: Path) -> None:
 
 
 @pytest.mark.timeout(120)
+def test_it_ends_when_nobody_reads_any_more(place: Path) -> None:
+    process = start(place, "--fast", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    assert next(line for line in process.stdout if b"small shop" in line)
+    process.stdout.close()
+    with process.stderr:
+        said = process.stderr.read().decode()
+    assert process.wait(60) == 0, said
+    assert "measuring the idle timeout" not in said
+
+
+@pytest.mark.timeout(120)
 def test_killed_it_leaves_nothing_behind(place: Path) -> None:
     process = start(place, "--shell", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
