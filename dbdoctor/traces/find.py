@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 import time
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -13,6 +12,7 @@ from typing import BinaryIO, NamedTuple
 
 from dbdoctor.errors import UsageError
 from dbdoctor.model.recorded import Header
+from dbdoctor.traces.growing import open_plain
 from dbdoctor.traces.read import first_header
 
 FRESH = 5.0
@@ -178,15 +178,11 @@ def _order(path: Path) -> tuple[str, float, int, str]:
 def _header_of(path: Path) -> tuple[Header | None, float]:
     """The file's first line, and when the file was changed (Unix seconds)."""
     try:
-        # A pipe that somebody put there would have us wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_plain(path)
     except OSError:
         return None, 0.0
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return None, 0.0
         try:
-            return first_header(stream), status.st_mtime
+            return first_header(stream), os.fstat(descriptor).st_mtime
         except OSError:
             return None, 0.0

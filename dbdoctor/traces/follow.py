@@ -10,7 +10,6 @@ import contextlib
 import json
 import math
 import os
-import stat
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,11 +17,11 @@ from typing import Any, NamedTuple
 
 from dbdoctor.model.holding import Frame
 from dbdoctor.traces.find import FRESH
+from dbdoctor.traces.growing import Lines, aside_of, open_plain
 
 _FAMILY = "dbdoctor.recorder/"
 _SCHEMA = _FAMILY + "1"
 _CHUNK = 1 << 18
-_LONGEST_LINE = 1 << 20
 _MOST_CONNECTIONS = 20_000
 _MOST_SITES = 20_000
 _MOST_FRAMES = 4
@@ -84,12 +83,11 @@ class Follower:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.broken = 0
+        self._broken = 0
         self._descriptor = -1
         self._inode = 0
         self._read_to = 0
-        self._rest = b""
-        self._skipping = False
+        self._lines = Lines()
         self._reached_end = False
         self._forget()
 
@@ -102,6 +100,11 @@ class Follower:
         self._before: dict[int, Connection] = {}
         self._sites: dict[int, tuple[Frame, ...]] = {}
         self._open: dict[int, int] = {}
+
+    @property
+    def broken(self) -> int:
+        """Lines that were left out."""
+        return self._broken + self._lines.left_out
 
     @property
     def complete(self) -> bool:
@@ -142,15 +145,16 @@ class Follower:
 
     def _open_first(self) -> None:
         """The half that was put aside comes first, since connections of it may be open still."""
-        aside = self.path.with_name(f"{self.path.stem}.1{self.path.suffix}")
+        aside = aside_of(self.path)
         self._forget()
         self._begin(aside if aside.exists() else self.path)
 
     def _begin(self, path: Path) -> None:
-        descriptor = _opened(path)
+        descriptor = open_plain(path)
         self.close()
         self._descriptor, self._inode = descriptor, os.fstat(descriptor).st_ino
-        self._read_to, self._rest, self._skipping, self._reached_end = 0, b"", False, False
+        self._read_to, self._reached_end = 0, False
+        self._lines.forget()
 
     def _was_replaced(self) -> bool:
         try:
@@ -167,21 +171,10 @@ class Follower:
                 return
             self._reached_end = False
             self._read_to += len(chunk)
-            self._take_lines(chunk)
+            for line in self._lines.take(chunk):
+                self._take_line(line)
             if time.thread_time() >= until:
                 return
-
-    def _take_lines(self, chunk: bytes) -> None:
-        *lines, rest = (self._rest + chunk).split(b"\n")
-        for line in lines:
-            if self._skipping:
-                self._skipping = False
-            else:
-                self._take_line(line)
-        self._rest = rest
-        if len(rest) > _LONGEST_LINE:
-            self.broken += not self._skipping
-            self._skipping, self._rest = True, b""
 
     def _take_line(self, line: bytes) -> None:
         try:
@@ -190,7 +183,7 @@ class Follower:
             elif line:
                 self._take_object(line)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            self.broken += 1
+            self._broken += 1
 
     # --- what lines say
 
@@ -304,15 +297,6 @@ _KINDS: tuple[tuple[str, Callable[[Follower, Mapping[str, Any]], None]], ...] = 
     ("failed", lambda follower, value: None),  # noqa: ARG005
     ("connection", Follower._take_connection),
 )
-
-
-def _opened(path: Path) -> int:
-    """A plain file's descriptor; a pipe that somebody put there would have us wait. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError("not a plain file")
-    return descriptor
 
 
 def _refused(name: str) -> float:

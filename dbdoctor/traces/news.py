@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dbdoctor.traces.growing import Lines, aside_of, open_plain
+
 Frame = tuple[str, int, str]
 """File, line, function."""
 
 _CHUNK = 1 << 20
 # Of one file at one look: 60 MB a second at two looks is more than a recorder writes.
 _MOST_CHUNKS = 32
-_LONGEST_LINE = 1 << 20
 _MOST_CONNECTIONS = 10_000
 _MOST_SITES = 5_000
 _MOST_OPEN = 20_000
@@ -92,11 +93,10 @@ class RunNews:
 class _File:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._aside = path.with_name(f"{path.stem}.1{path.suffix}")
+        self._aside = aside_of(path)
         self._inode: int | None = None
         self._read_to = 0
-        self._rest = b""
-        self._skipping = False
+        self._lines = Lines()
         self._state = _Process()
 
     def read(self) -> Iterator[News]:
@@ -110,12 +110,13 @@ class _File:
         if self._inode is not None and inode != self._inode:
             if self._aside.stat().st_ino == self._inode:
                 yield from self._read_on(self._aside)
-            self._read_to, self._rest, self._skipping = 0, b"", False
+            self._read_to = 0
+            self._lines.forget()
         self._inode = inode
         yield from self._read_on(self._path)
 
     def _read_on(self, path: Path) -> Iterator[News]:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_plain(path)
         try:
             if os.fstat(descriptor).st_ino != self._inode:  # put aside just now; the next look finds it
                 return
@@ -124,22 +125,16 @@ class _File:
                 if not chunk:
                     return
                 self._read_to += len(chunk)
-                yield from self._lines(chunk)
+                yield from self._news_in(chunk)
         finally:
             os.close(descriptor)
 
-    def _lines(self, chunk: bytes) -> Iterator[News]:
-        *lines, rest = (self._rest + chunk).split(b"\n")
-        if lines and self._skipping:
-            del lines[0]
-            self._skipping = False
-        for line in lines:
+    def _news_in(self, chunk: bytes) -> Iterator[News]:
+        for line in self._lines.take(chunk):
             if line.startswith(_OBJECT):
                 news = self._state.take_line(line)
                 if news is not None:
                     yield news
-        self._skipping = self._skipping or len(rest) > _LONGEST_LINE
-        self._rest = b"" if self._skipping else rest
 
 
 class _Open(NamedTuple):
