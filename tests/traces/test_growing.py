@@ -9,7 +9,7 @@ import pytest
 
 from dbdoctor.traces.growing import LONGEST_LINE, Lines, open_plain
 
-_TEXT = b"one\n\ntwo\n" + b"x" * (LONGEST_LINE + 10) + b"\nthree\nfour"
+_TEXT = b"one\n\ntwo\n" + b"x" * (2 * LONGEST_LINE + 10) + b"\nthree\nfour"
 
 
 @pytest.mark.parametrize("size", [1 << 12, 65537, 1 << 19, LONGEST_LINE])
