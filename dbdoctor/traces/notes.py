@@ -10,7 +10,9 @@ from dbdoctor.traces.read import Reading
 _MOST_NAMED = 5
 
 
-def notes_of(processes: Sequence[ProcessSummary], reading: Reading, *, repeated: int, unassigned: int) -> Iterator[str]:
+def notes_of(
+    processes: Sequence[ProcessSummary], reading: Reading, *, repeated: int, unassigned: int, overfull: int
+) -> Iterator[str]:
     """One sentence each, without a full stop."""
     yield from _of_processes(processes)
     shares = {process.header.sample for process in processes if process.header.sample < 1}
@@ -25,6 +27,9 @@ def notes_of(processes: Sequence[ProcessSummary], reading: Reading, *, repeated:
     if reading.cut_short:
         files = "a file ends" if reading.cut_short == 1 else f"{reading.cut_short:,} files end"
         yield f"{files} in the middle of a line, which is ignored"
+    if overfull:
+        where = "a process" if overfull == 1 else f"each of {overfull:,} processes"
+        yield f"{where} took connections at more lines of code than can be told apart: the rest are a line that is not known"
     if repeated:
         yield f"{repeated:,} recordings were named twice, and are counted once"
     if unassigned:

@@ -79,7 +79,12 @@ def _summary(tally: Tally, processes: list[ProcessSummary], reading: Reading, fi
         bad=tuple(reading.named),
         cut_short=reading.cut_short,
         unassigned=tally.unassigned,
-        notes=(*notes, *notes_of(processes, reading, repeated=tally.repeated, unassigned=tally.unassigned)),
+        notes=(
+            *notes,
+            *notes_of(
+                processes, reading, repeated=tally.repeated, unassigned=tally.unassigned, overfull=tally.overfull
+            ),
+        ),
     )
 
 

@@ -32,6 +32,7 @@ _MOST_SITES = 20_000
 _MOST_POOLS = 5_000  # of a process; an engine per request makes a pool each
 _MOST_CONNECTIONS = 50_000
 _MOST_OPEN = 100_000
+_OTHER_SITES = 0  # that the recorder does not tell apart
 _OTHER_POOLS = PoolSettings("other pools")
 
 
@@ -82,6 +83,11 @@ class Tally:
         self._sites: dict[Frames, SiteTally] = {}
         self._parts: set[tuple[str, int]] = set()
         self._now: _Process | None = None
+
+    @property
+    def overfull(self) -> int:
+        """How many processes had more call sites than their recorder tells apart."""
+        return sum(_OTHER_SITES in process.sites for process in self.processes.values())
 
     def take(self, record: Record) -> None:
         """The next line; those of a part that was told before are passed over."""

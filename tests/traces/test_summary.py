@@ -226,3 +226,10 @@ def test_memory_does_not_grow_with_checkouts(tmp_path):
             tracemalloc.stop()
 
     assert peak(60_000) < 1.3 * peak(20_000) + 300_000
+
+
+def test_lines_that_the_recorder_did_not_tell_apart_are_said_to_be(tmp_path):
+    ordinary = Recording().site(1, frames("look")).pool().connection(1).row(1, 1, 1, 1).end(9)
+    summary = summarise([ordinary.row(2, 1, 1, 0).write(tmp_path)])
+    assert any("more lines of code than can be told apart" in note for note in summary.notes)
+    assert not any("told apart" in note for note in summarise([shop(1).write(tmp_path)]).notes)
