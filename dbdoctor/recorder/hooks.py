@@ -53,7 +53,7 @@ def around_connect(recorder: Recorder, original: Connect, wake: Callable[[], Non
             record = fairy._connection_record
             key = id(record)
             if site < 0 or key in opened or key not in numbers:
-                _given(recorder, self, record, asked, got, get_ident())
+                _given(recorder, self, record, (asked, got, site, get_ident()))
             else:
                 opened[key] = (asked, got, site, numbers[key], get_ident(), record.fairy_ref, None)
             if recorder.asleep:
@@ -67,18 +67,17 @@ def around_connect(recorder: Recorder, original: Connect, wake: Callable[[], Non
     return functools.wraps(original)(connect)
 
 
-def _given(recorder: Recorder, pool: Any, record: Any, asked: int, got: int, thread: int) -> None:
+def _given(recorder: Recorder, pool: Any, record: Any, told: tuple[int, int, int, int]) -> None:
     """A checkout with something new about it: its site, its connection, or its task; or one of a record that is out already."""
+    asked, got, site, thread = told
     opened, key, reference = recorder.opened, id(record), record.fairy_ref
     if key in opened:
         if opened[key][5] is reference:  # SingletonThreadPool gives a thread the checkout that it has
             return
         recorder.replaced(record, got)
-    frame = _frame(2)
-    site = recorder.sites.here(frame)
     task = None
     if site < 0:
-        site = recorder.sites.outside(frame)
+        site = recorder.sites.outside(_frame(2), site)
         task = recorder.task()
     connection = recorder.connections.get(key)
     if connection is None:

@@ -21,7 +21,7 @@ MOST_FRAMES = 4
 MOST_SITES = 4096  # code that makes more is generated code; the rest is told as one
 _MOST_FILES = 20_000  # known by name; beyond, a file's frames are judged anew each time
 OTHER = 0
-_UNKNOWN = -1
+_UNKNOWN, _NOTHING = -1, -2
 _HIDDEN, _INSTALLED, _OWN = 0, 1, 2  # what a file is
 _MOST_INSTALLED = 2
 _LONGEST_NAME = 500
@@ -67,10 +67,17 @@ class Sites:
                 if len(key) == 8:  # 2 * MOST_FRAMES
                     break
             frame = frame.f_back
-        return self._numbers.get(tuple(key), _UNKNOWN) if key else _UNKNOWN
+        return self._numbers.get(tuple(key), _UNKNOWN) if key else _NOTHING
 
-    def outside(self, frame: FrameType | None) -> int:
-        """The same for a site that is new, or whose application frames are outside of this greenlet (asyncio)."""
+    def outside(self, frame: FrameType | None, found: int = _UNKNOWN) -> int:
+        """The same for a site that is new, or whose application frames are outside of this greenlet (asyncio).
+
+        `found` is what `here` gave: asyncio's checkouts all come here, and most from sites that are known.
+        """
+        if found == _NOTHING:
+            known = self.here(_awaiting())
+            if known >= 0:
+                return known
         frames = self._walk(frame) or self._walk(_awaiting())
         key = tuple(number for one in frames for number in (id(one.f_code), one.f_lasti))
         number = self._numbers.get(key)
