@@ -43,7 +43,8 @@ def prediction_words(one: Prediction, found: Recommendation) -> Iterator[str]:
     if found.size_range is not None:
         low, high = (round(end) for end in found.size_range)
         span = f"{low}" if low == high else f"{low} to {high}"
-        yield f"another recording of the same demand would have asked for {span} connections (5 to 95%)"
+        noun = "connection" if (low, high) == (1, 1) else "connections"
+        yield f"another recording of the same demand would have asked for {span} {noun} (5 to 95%)"
     other = [one for one in found.cross_checks if not one.agrees]
     if other:
         said = ", ".join(f"{one.name} {one.size}" for one in other)

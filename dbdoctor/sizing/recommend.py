@@ -202,7 +202,7 @@ def _sizes(choice: Choice, limited: Limited, parted: Split, *, kept: bool) -> It
 
 def _overflow_reason(parted: Split) -> str:
     if parted.churn is None:
-        return f"{parted.connections} connections at most, with pool_size"
+        return f"with pool_size {parted.connections} at most"
     share = f"{parted.churn:.2%} of the checkouts pay for a new connection in the busiest part"
     if parted.max_overflow:
         return f"{parted.connections} connections at the peaks; {share}"

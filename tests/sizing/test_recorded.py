@@ -45,7 +45,7 @@ def test_what_is_still_out_is_told():
     trace = read(recording)
     assert [row[3] for row in rows(trace)] == [pytest.approx(9.99999), 0.0]
     assert [note.split(" checkouts ")[0] for note in trace.notes] == ["2", "1"]
-    assert "never returned and are left out" in trace.notes[0]
+    assert "never returned and left out" in trace.notes[0]
     assert "count as used until then" in trace.notes[1]
 
 
