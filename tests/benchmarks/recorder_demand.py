@@ -27,7 +27,6 @@ def show(seen: Seen) -> None:
         "checkouts": seen.server_checkouts,
         "rate_per_second": seen.server_checkouts / outside["span_seconds"] / outside["processes"],
         "use_seconds": use,
-        "load": seen.server_use / outside["span_seconds"] / outside["processes"],
     }
     print(f"{'':16} {'recorded':>12} {'stopwatch':>12} {'differs':>9} {'server':>12} {'differs':>9}")
     for name in FIGURES:
