@@ -70,6 +70,10 @@ def _read_out(out: str | None) -> tuple[Path | None, Path | None]:
         return None, None
     if not out or "\0" in out:
         raise UsageError("`--out` is empty", help="for example `--out recordings`")
+    if "://" in out or "@" in out:  # it is not said again: a password may be in it
+        raise UsageError(
+            "`--out` is a file or a directory, and this looks like a DSN", help="for example `--out recordings`"
+        )
     place = Path(out).absolute()
     if place.is_dir():
         return _usable(place), None

@@ -30,15 +30,15 @@ def driver_of(connection: Any) -> str:
 
 
 def server_of(connection: Any) -> Server | None:
-    """Host, port and database as psycopg knows them; None with other drivers."""
-    info = getattr(_inner(connection), "info", None)
-    try:
-        host, port, database = info.host, info.port, info.dbname  # type: ignore[union-attr] # any driver's object
-        return {"host": str(host)[:255], "port": int(port), "database": str(database)[:255]}
-    except Exception as error:
-        if is_applications(error):
-            raise
-        return None
+    """Host, port and database as psycopg and asyncpg know them; None with other drivers."""
+    for find in (_psycopg_server, _asyncpg_server):
+        try:
+            host, port, database = find(_inner(connection))
+            return {"host": str(host)[:255], "port": int(port), "database": str(database)[:255]}
+        except Exception as error:
+            if is_applications(error):
+                raise
+    return None
 
 
 def _inner(connection: Any) -> Any:
@@ -48,6 +48,18 @@ def _inner(connection: Any) -> Any:
 
 def _psycopg(connection: Any) -> Any:
     return _inner(connection).info.backend_pid
+
+
+def _psycopg_server(connection: Any) -> tuple[Any, Any, Any]:
+    info = connection.info
+    return info.host, info.port, info.dbname
+
+
+def _asyncpg_server(connection: Any) -> tuple[Any, Any, Any]:
+    # It has no public name for them. A socket's path is in the address's place on a Unix socket.
+    address = connection._addr
+    host, port = address if isinstance(address, tuple) else (address.rpartition("/")[0], address.rpartition(".")[2])
+    return host, port, connection._params.database
 
 
 def _asyncpg(connection: Any) -> Any:

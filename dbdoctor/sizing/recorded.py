@@ -197,18 +197,18 @@ def _rest(process: _Process, met: _Met) -> Iterator[Checkout]:
         yield process.checkout(line.at, line.wait_us, use, line.connection)
 
 
-def _checkouts(number: int) -> str:
+def _so_many(number: int) -> str:
     return f"{number:,} checkout{'s' if number != 1 else ''}"
 
 
 def _notes(met: _Met) -> Iterator[str]:
     if met.leaked:
         yield (
-            f"never returned and left out: {_checkouts(met.leaked)}; no pool is large enough for a leak; "
+            f"never returned and left out: {_so_many(met.leaked)}; no pool is large enough for a leak; "
             "`dbdoctor trace` names the lines"
         )
     if met.in_use:
-        yield f"{_checkouts(met.in_use)} had not ended when the recording did: counted as used until then"
+        yield f"{_so_many(met.in_use)} had not ended when the recording did: counted as used until then"
     if met.lost:
         yield f"{met.lost:,} checkouts were not recorded, since they came faster than the disk took them: the demand is greater"
     missed = [f"{_times(met.timeouts)} `pool_timeout` ran out"] if met.timeouts else []
