@@ -3,7 +3,7 @@
 Run by hand: python -m tests.benchmarks.recorder_throughput [REPETITIONS] [SECONDS]. gunicorn with four workers (psycopg2) and
 uvicorn with four (asyncpg), each request one checkout and `select 1` on a real PostgreSQL: as little work as a request can have,
 so that the recorder weighs most. Three servers of each kind are up at once: `bare`, `again` (bare too: what differs there is
-noise) and `run` (under `dbdoctor run`). They get the load in turn, SECONDS each, in an order that is reversed each time;
+noise) and `run` (under `dbdoctor run`). They get the load in turn, SECONDS each, in all orders one after the other;
 8 clients in one process of ours. A ratio is of two rounds of the same turn. CPU is what the kernel counted for each thread of the
 server's processes, the recorder's and `dbdoctor run` itself included. Nothing is asserted.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import math
 import statistics
 import sys
@@ -118,11 +119,10 @@ def compare(words: tuple[str, ...], env: Mapping[str, str], repetitions: int, se
         }
         for server in servers.values():
             server.begin()
-        order = list(servers.values())
-        for _ in range(repetitions):
+        # In every order as often, since what ran before leaves its traces in the caches.
+        for order in itertools.islice(itertools.cycle(itertools.permutations(servers.values())), repetitions):
             for server in order:
                 server.load(seconds)
-            order.reverse()
     bare, again, run = servers.values()
     print(f"{words[0]}, {WORKERS} workers, {repetitions} rounds of {seconds:g} s each; medians")
     print(f"  bare  {_middle(bare.rates):8.0f} requests/s  {_middle(bare.costs) * 1e6:7.1f} µs of CPU a request")
