@@ -146,7 +146,8 @@ class PoolSummary:
     """Pools of the same settings on the same server, over all processes.
 
     `opened` are connections opened while recording: `overflow` of them beyond pool_size, `recycled` for pool_recycle,
-    `reconnected` after an invalidation. `closed`, `invalidated`, `soft_invalidated`, `detached` count events.
+    `reconnected` after an invalidation. `closed`, `invalidated`, `soft_invalidated`, `detached` count events; `resets` those on
+    return, as `settings.reset_on_return` has them.
     `failures` are errors instead of a connection, by the class's name; `errors` those that invalidated one.
     """
 
@@ -163,6 +164,7 @@ class PoolSummary:
     invalidated: int = 0
     soft_invalidated: int = 0
     detached: int = 0
+    resets: int = 0
     timeouts: int = 0
     failures: tuple[tuple[str, int], ...] = ()
     errors: tuple[tuple[str, int], ...] = ()

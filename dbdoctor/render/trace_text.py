@@ -114,6 +114,8 @@ def pool_words(pool: PoolSummary) -> str:
     ended = ((pool.invalidated, "invalidated"), (pool.soft_invalidated, "soft-invalidated"))
     if said := [f"{number:,} {words}" for number, words in ended if number]:
         facts.append(f"{', '.join(said)}{_errors(pool.errors)}")
+    if pool.resets:
+        facts.append(f"{count(pool.resets, 'reset')} on return ({clean(pool.settings.reset_on_return or '', 20)})")
     if pool.failures:
         failed = sum(times for _, times in pool.failures)
         facts.append(f"{count(failed, 'error')} instead of a connection{_errors(pool.failures)}")

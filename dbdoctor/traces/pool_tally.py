@@ -25,6 +25,7 @@ class PoolTally:
     def __init__(self, settings: PoolSettings) -> None:
         self.settings = settings
         self.server = ""
+        self.returns = 0  # checkouts that came back to it
         self.counts: Counter[str] = Counter()
         self.connect = Spread()
         self.failures: Counter[str] = Counter()
@@ -74,6 +75,8 @@ def _merged(settings: PoolSettings, server: str, members: list[tuple[str, PoolTa
         failures.update(pool.failures)
         errors.update(pool.errors)
         connect.merge(pool.connect)
+        # SQLAlchemy resets at each return, if it does at all: no event is needed to count them.
+        counts["resets"] += pool.returns if settings.reset_on_return else 0
     return PoolSummary(
         settings,
         server,

@@ -118,14 +118,21 @@ class Tally:
     # --- checkouts
 
     def _row(self, process: _Process, row: Row) -> None:
-        arrival, wait, use, number, _, _ = row
+        arrival, wait, use, number, connection, _ = row
         site = process.sites.get(number) or self._site(process, number, ())
         site.wait.add(wait)
         site.use.add(use)
         process.checkouts += 1
         process.until = max(process.until, arrival + wait + use)
+        self._count_return(process, connection)
         if use >= process.header.leak_after * 1e6:
             site.take_overdue(use)
+
+    def _count_return(self, process: _Process, connection: int) -> None:
+        known = process.connections.get(connection)
+        pool = process.pools.get(known[0]) if known else None
+        if pool is not None:
+            pool.returns += 1
 
     def _site(self, process: _Process, number: int, frames: Frames) -> SiteTally:
         if frames not in self._sites and len(self._sites) >= _MOST_SITES:
@@ -168,6 +175,8 @@ class Tally:
             return
         if line.how != "lost":
             process.until = max(process.until, known.line.at + known.line.wait_us + line.use_us)
+        if line.how in {"returned", "garbage-collected"}:
+            self._count_return(process, known.line.connection)
         overdue = known.held or line.use_us >= process.header.leak_after * 1e6
         back = () if line.site is None else process.frames(line.site)
         known.site.end(line.use_us, line.how, back, overdue=overdue)
