@@ -74,7 +74,7 @@ def test_settings_survive_quoting(start_postgres: Start) -> None:
 def test_a_paused_server_accepts_and_says_nothing(start_postgres: Start) -> None:
     server = start_postgres()
     server.pause()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(b"\0\0\0\x08\x04\xd2\x16\x2f")
         assert select.select([connection], [], [], 0.3)[0] == []
         server.resume()

@@ -50,7 +50,7 @@ def test_a_named_instance_is_found() -> None:
     with TdsServer() as server:
         own = server.dsn("microsoft", Server="127.0.0.1\\EXPRESS")
         with SqlBrowser({"EXPRESS": server.port}, port=PORT) as browser:
-            connection = pyodbc.connect(own, timeout=5)
+            connection = pyodbc.connect(own, timeout=60)
             assert connection.execute("SELECT 1").fetchone()[0] == 1
             connection.close()
             assert browser.asked[0] == b"\x04express\0"

@@ -31,7 +31,7 @@ def server() -> Iterator[TdsServer]:
 @pytest.fixture
 def run(server: TdsServer) -> Iterator[Any]:
     """`run(batch, *parameters)`: the rows of the first result set that has any."""
-    connection = pyodbc.connect(server.dsn(), timeout=5, autocommit=True)
+    connection = pyodbc.connect(server.dsn(), timeout=60, autocommit=True)
 
     def execute(batch: str, *parameters: Any) -> list[tuple[Any, ...]]:
         cursor = connection.execute(batch, *parameters)
@@ -128,7 +128,7 @@ def test_what_is_refused(batch: str, number: int, run: Any) -> None:
 
 
 def test_a_second_error_comes_with_the_first(server: TdsServer) -> None:
-    connection = pyodbc.connect(server.dsn(UID="reader"), timeout=5, autocommit=True)
+    connection = pyodbc.connect(server.dsn(UID="reader"), timeout=60, autocommit=True)
     with pytest.raises(pyodbc.Error, match=r"\(300\)"):
         connection.execute("SELECT * FROM sys.dm_exec_connections")
     with pytest.raises(pyodbc.Error, match=r"\(6102\)"):
@@ -138,7 +138,7 @@ def test_a_second_error_comes_with_the_first(server: TdsServer) -> None:
 
 
 def test_columns_have_t_sqls_names(run: Any, server: TdsServer) -> None:
-    connection = pyodbc.connect(server.dsn(), timeout=5, autocommit=True)
+    connection = pyodbc.connect(server.dsn(), timeout=60, autocommit=True)
     cursor = connection.execute(
         "SELECT 1, COUNT(*), name AS [a b], d.database_id, x = 3 FROM sys.databases AS d GROUP BY name, database_id"
     )
@@ -147,7 +147,7 @@ def test_columns_have_t_sqls_names(run: Any, server: TdsServer) -> None:
 
 
 def test_kill_ends_a_session_with_its_identity_checked(run: Any, server: TdsServer) -> None:
-    victim = pyodbc.connect(server.dsn(ConnectRetryCount=0), timeout=5, autocommit=False)
+    victim = pyodbc.connect(server.dsn(ConnectRetryCount=0), timeout=60, autocommit=False)
     number, login_time = victim.execute(
         "SELECT session_id, CONVERT(NVARCHAR(30), login_time, 126) FROM sys.dm_exec_sessions WHERE session_id = @@SPID"
     ).fetchone()
@@ -170,7 +170,7 @@ def test_kill_ends_a_session_with_its_identity_checked(run: Any, server: TdsServ
 
 
 def test_a_running_query_that_is_killed_says_so(run: Any, server: TdsServer) -> None:
-    victim = pyodbc.connect(server.dsn(ConnectRetryCount=0), timeout=5, autocommit=True)
+    victim = pyodbc.connect(server.dsn(ConnectRetryCount=0), timeout=60, autocommit=True)
     number = victim.execute("SELECT @@SPID").fetchone()[0]
     words: list[str] = []
 
@@ -192,7 +192,7 @@ def test_a_running_query_that_is_killed_says_so(run: Any, server: TdsServer) -> 
 
 def test_a_deadlock_has_one_victim(run: Any, server: TdsServer) -> None:
     run("CREATE TABLE pairs (id INT); INSERT INTO pairs VALUES (1), (2)")
-    first, second = (pyodbc.connect(server.dsn(), timeout=5, autocommit=False) for _ in range(2))
+    first, second = (pyodbc.connect(server.dsn(), timeout=60, autocommit=False) for _ in range(2))
     change = "UPDATE pairs SET id = id WHERE id = {}"
     first.execute(change.format(1))
     second.execute(change.format(2))
@@ -216,7 +216,7 @@ def test_many_sessions_change_the_same_row(run: Any, server: TdsServer) -> None:
     numbers: list[int] = []
 
     def sell() -> None:
-        connection = pyodbc.connect(server.dsn(), timeout=5, autocommit=False)
+        connection = pyodbc.connect(server.dsn(), timeout=60, autocommit=False)
         for _ in range(5):
             sold = connection.execute("INSERT INTO sold (item) OUTPUT inserted.id VALUES (1)").fetchone()[0]
             connection.execute("UPDATE stock SET left_ = left_ - 1 WHERE id = 1")
@@ -236,7 +236,7 @@ def test_many_sessions_change_the_same_row(run: Any, server: TdsServer) -> None:
 
 def test_an_error_ends_the_statement_and_not_the_transaction(run: Any, server: TdsServer) -> None:
     run("CREATE TABLE kept (id INT PRIMARY KEY)")
-    connection = pyodbc.connect(server.dsn(), timeout=5, autocommit=False)
+    connection = pyodbc.connect(server.dsn(), timeout=60, autocommit=False)
     connection.execute("INSERT INTO kept VALUES (1)")
     with pytest.raises(pyodbc.Error, match=r"\(2627\)"):
         connection.execute("INSERT INTO kept VALUES (1)")
@@ -248,7 +248,7 @@ def test_an_error_ends_the_statement_and_not_the_transaction(run: Any, server: T
 
 def test_a_lock_timeout(run: Any, server: TdsServer) -> None:
     run("CREATE TABLE held (id INT); INSERT INTO held VALUES (1)")
-    holder = pyodbc.connect(server.dsn(), timeout=5, autocommit=False)
+    holder = pyodbc.connect(server.dsn(), timeout=60, autocommit=False)
     holder.execute("DELETE FROM held WHERE id = 1")
     with pytest.raises(pyodbc.Error, match="1222"):
         run("SET LOCK_TIMEOUT 50; DELETE FROM held WHERE id = 1")
@@ -257,14 +257,14 @@ def test_a_lock_timeout(run: Any, server: TdsServer) -> None:
 
 def test_implicit_transactions_are_named_so(run: Any, server: TdsServer) -> None:
     run("CREATE TABLE implied (id INT)")
-    connection = pyodbc.connect(server.dsn(), timeout=5, autocommit=True)
+    connection = pyodbc.connect(server.dsn(), timeout=60, autocommit=True)
     connection.execute("SET IMPLICIT_TRANSACTIONS ON; SELECT * FROM implied")
     assert run("SELECT name FROM sys.dm_tran_active_transactions") == [("implicit_transaction",)]
     connection.close()
 
 
 def test_a_temporary_table_is_ones_own(run: Any, server: TdsServer) -> None:
-    connection = pyodbc.connect(server.dsn(), timeout=5, autocommit=True)
+    connection = pyodbc.connect(server.dsn(), timeout=60, autocommit=True)
     connection.execute("CREATE TABLE #mine (id INT); INSERT INTO #mine VALUES (3)")
     assert connection.execute("SELECT id FROM #mine").fetchone()[0] == 3
     with pytest.raises(pyodbc.Error, match="208"):

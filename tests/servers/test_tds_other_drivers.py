@@ -92,7 +92,7 @@ def test_sqlalchemy_on_them(name: str, query: dict[str, str], start_tds: Start) 
 
 def test_microsofts_driver_trusts_an_authority_that_it_is_given(certificates: Certificates, start_tds: Start) -> None:
     server = start_tds(tls=certificates.server, encryption="on")
-    code = "import pyodbc; print(pyodbc.connect({!r}, timeout=5).execute('SELECT 1').fetchone()[0])"
+    code = "import pyodbc; print(pyodbc.connect({!r}, timeout=60).execute('SELECT 1').fetchone()[0])"
     named = server.dsn("microsoft", Encrypt="yes", Server=f"localhost,{server.port}")
     assert run(code.format(named), server, SSL_CERT_FILE=str(certificates.authority)).strip() == "1"
     with pytest.raises(AssertionError, match="certificate verify failed"):

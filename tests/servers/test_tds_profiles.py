@@ -25,7 +25,7 @@ WITHOUT_VIEWS = {"babelfish-like": "sys.dm_exec_requests", "synapse-like": "sys.
 
 def rows(server: TdsServer, query: str, *parameters: Any, driver: str = "microsoft", **keywords: Any) -> list[Any]:
     """What a query gives."""
-    connection = pyodbc.connect(server.dsn(driver, **keywords), timeout=5, autocommit=True)
+    connection = pyodbc.connect(server.dsn(driver, **keywords), timeout=60, autocommit=True)
     try:
         return list(connection.execute(query, *parameters).fetchall())
     finally:
@@ -148,7 +148,7 @@ def test_limits_of_a_server(start_tds: Start) -> None:
     assert workers == 512
     assert server.clock.local() - started > dt.timedelta(days=2)
     with pytest.raises(pyodbc.Error, match="17809"):
-        pyodbc.connect(server.dsn(), timeout=5), pyodbc.connect(server.dsn(), timeout=5)
+        pyodbc.connect(server.dsn(), timeout=60), pyodbc.connect(server.dsn(), timeout=60)
 
 
 def test_a_variant_is_handed_out_as_such(start_tds: Start) -> None:

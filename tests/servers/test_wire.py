@@ -22,7 +22,7 @@ SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 
 def answer(port: int, data: bytes = SSL_REQUEST) -> bytes:
     """The first bytes that a server answers to `data`; empty when it closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(data)
         return connection.recv(4096)
@@ -115,7 +115,7 @@ def test_errors_carry_their_fields_in_any_encoding(wire: Wire) -> None:
 
 
 def test_a_drip_is_slow(wire: Wire) -> None:
-    with socket.create_connection(("127.0.0.1", wire("drips-before-startup").port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", wire("drips-before-startup").port), timeout=60) as connection:
         connection.sendall(SSL_REQUEST)
         started = time.monotonic()
         assert [len(connection.recv(4096)) for _ in range(2)] == [1, 1]
@@ -125,7 +125,7 @@ def test_a_drip_is_slow(wire: Wire) -> None:
 def test_floods_do_not_end(wire: Wire) -> None:
     startup = b"\0\0\0\x13\0\x03\0\0user\0app\0\0\0"
     for name in ("endless-error", "endless-notices", "endless-parameters"):
-        with socket.create_connection(("127.0.0.1", wire(name).port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", wire(name).port), timeout=60) as connection:
             connection.sendall(startup)
             received = 0
             while received < 5_000_000:

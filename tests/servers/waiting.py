@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def wait_until(true: Callable[[], bool], what: str, patience: float = 10.0) -> None:
+def wait_until(true: Callable[[], bool], what: str, patience: float = 60.0) -> None:
     """Returns as soon as `true()`; AssertionError that names `what` when it is not within `patience` seconds."""
     deadline = time.monotonic() + patience
     while not true():

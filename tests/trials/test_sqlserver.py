@@ -195,10 +195,10 @@ def test_the_observer_ends_our_sessions_and_no_others(driver: str, start_tds: St
     names = ("dbdoctor-1-00001", "dbdoctor-1-00002", "dbdoctor-10-00001", "shop")
     with contextlib.ExitStack() as stack:
         opened = [
-            stack.enter_context(contextlib.closing(pyodbc.connect(server.dsn(driver, APP=name), timeout=5)))
+            stack.enter_context(contextlib.closing(pyodbc.connect(server.dsn(driver, APP=name), timeout=60)))
             for name in names
         ]
-        foreign = pyodbc.connect(server.dsn(driver, APP=names[0], UID="other"), timeout=5)
+        foreign = pyodbc.connect(server.dsn(driver, APP=names[0], UID="other"), timeout=60)
         stack.enter_context(contextlib.closing(foreign))
         target = parse_dsn(server.dsn(driver), environment={})
         with contextlib.closing(SqlServerObserver(target, 15.0)) as observer:

@@ -13,7 +13,7 @@ from dbdoctor.watch.postgresql_source import PostgresqlSource
 from tests.servers.postgresql import PostgresServer
 from tests.servers.waiting import wait_until
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 
 
 @contextlib.contextmanager

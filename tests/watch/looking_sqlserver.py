@@ -18,7 +18,7 @@ from dbdoctor.watch.sqlserver_source import SqlServerSource
 from tests.servers import odbc
 from tests.servers.tds import TdsServer
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 DRIVERS = ("microsoft", "freetds")
 
 
@@ -52,23 +52,37 @@ class Watch:
         self.source = source
         self.history = History(WatchOptions(idle=idle, idle_in_transaction=idle_in_transaction))
         self.snapshot: Snapshot | None = None
+        self.asked = self.answered = 0.0  # the last look, by the monotonic clock
 
     def look(self) -> Snapshot:
         """One turn of the loop."""
+        self.asked = time.monotonic()
         snapshot = self.source.look(PATIENCE, thorough=True)
         if wanted := self.history.wanted(snapshot):
             snapshot = self.source.explain(snapshot, wanted, PATIENCE)
         self.history.add(snapshot)
         self.snapshot = snapshot
+        self.answered = time.monotonic()
         return snapshot
 
     def looks(self, seconds: float, every: float = 0.2) -> LeaksReport:
-        """For so long; what is to be said then."""
+        """For so long at least, the last look being after that; what is to be said then."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while not self.asked >= end:
             self.look()
             time.sleep(every)
         return self.report()
+
+    def looks_until_found(self, code: str, patience: float = 90.0, every: float = 0.3) -> LeaksReport:
+        """Until there is such a finding, or patience ends; what is to be said then."""
+        end = time.monotonic() + patience
+        while code not in codes(report := self.looks(every)) and time.monotonic() < end:
+            pass
+        return report
+
+    def since(self, before: float, after: float) -> tuple[float, float]:
+        """How long ago, at the last look, something happened between the two (monotonic seconds): at least, at most."""
+        return self.asked - after, self.answered - before
 
     def report(self) -> LeaksReport:
         """What is to be said now."""

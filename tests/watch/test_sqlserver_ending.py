@@ -26,7 +26,7 @@ def _client(server: TdsServer, driver: str) -> Any:
     """A session of an application, in a transaction that has written."""
     import pyodbc
 
-    connection = pyodbc.connect(server.dsn(driver, APP="client"), timeout=5, autocommit=False)
+    connection = pyodbc.connect(server.dsn(driver, APP="client"), timeout=60, autocommit=False)
     connection.execute("SELECT 1 AS one").fetchall()
     return connection
 

@@ -31,7 +31,7 @@ USER = "sa"
 # So that whatever forgets to quote it fails; without }, which FreeTDS cannot read in braces.
 PASSWORD = "P@ss/w0rd; it's {1"
 DATABASE = "shop"
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
