@@ -45,6 +45,7 @@ def _none_left(postgres, seconds: float = 10.0) -> bool:
     return True
 
 
+@pytest.mark.alone
 def test_both_pools_are_run_in_turn_and_through_the_idle_timeout(postgres, trace, tmp_path):
     """The current pool of two cannot carry it; what is recommended can, and outlives the idle timeout."""
     config = _config(
@@ -76,6 +77,7 @@ def test_both_pools_are_run_in_turn_and_through_the_idle_timeout(postgres, trace
     assert _none_left(postgres)
 
 
+@pytest.mark.alone
 def test_for_people(postgres, trace):
     result = run_dbdoctor(
         "recommend", postgres.dsn(), "--trace", trace, "--verify", "--verify-for", "1s", "--yes",
@@ -172,6 +174,7 @@ def test_bad_input_is_a_clear_error(arguments, words):
     assert "help:" in result.stderr
 
 
+@pytest.mark.alone
 def test_several_processes_are_run_at_the_same_time(postgres, tmp_path):
     """Each with a pool of its own: one is busy, the other hardly, and the sessions of both are announced."""
     path = tmp_path / "trace.csv"
@@ -207,6 +210,7 @@ def test_no_more_processes_than_there_is_room_for(start_postgres):
     assert any("of 8 processes was run" in note for note in verified["notes"])
 
 
+@pytest.mark.alone
 def test_without_a_pool_it_is_the_pooler_that_is_verified(postgres, start_pgbouncer, tmp_path):
     """Eight of 200 ms arrive at once, again and again, for four connections of the pooler: half of them wait as long."""
     pgbouncer = start_pgbouncer(postgres.port, settings={"default_pool_size": 4, "max_client_conn": 200})

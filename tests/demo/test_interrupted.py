@@ -43,7 +43,6 @@ def pause(seconds: float) -> None:
     time.sleep(seconds)  # the moment is the test's input: there is no event to wait for
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_at_any_moment(place, number):
     for moment in moments(number):
@@ -54,7 +53,6 @@ def test_interrupted_at_any_moment(place, number):
         assert list(place.iterdir()) == [], f"left after {moment:.3f} s"
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment(place):
     for moment in moments(signal.SIGKILL):
         process = start(place)
@@ -65,7 +63,6 @@ def test_killed_at_any_moment(place):
         assert list(place.iterdir()) == [], f"left after {moment:.3f} s"
 
 
-@pytest.mark.slow
 def test_interrupted_again_while_it_stops(place):
     for moment in moments(99):
         process = start(place)
@@ -105,7 +102,6 @@ def test_a_server_that_was_killed_is_cleaned_up(place, monkeypatch):
         assert list(place.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_a_frozen_server_is_killed(place, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(place))
     begin = time.monotonic()

@@ -99,6 +99,7 @@ def read_until_end(terminal: int, process: "subprocess.Popen[bytes]") -> tuple[s
     return re.sub(r"[^\n]*\r", "", text), entered  # without the progress that was drawn over
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(180)
 def test_the_tour_on_a_terminal(place: Path) -> None:
     ours, theirs = pty.openpty()
@@ -218,6 +219,7 @@ def test_the_shell_can_be_used_from_another_terminal(place: Path) -> None:
     assert list(place.iterdir()) == []
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(120)
 def test_the_shell_restarts_the_shop_before_the_server_is_full(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

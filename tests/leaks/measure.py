@@ -61,6 +61,7 @@ class Measured:
     report: dict[str, Any]
     result: Result
     recording: Path
+    owners: dict[int, str]
 
     def f1(self, least: str) -> float:
         """Of dbdoctor, when a verdict of `least` or worse counts as "leak"; a stray counts as a false alarm."""
@@ -124,7 +125,31 @@ def measure(
             with Observer(dsn, fleet) as observer:
                 result, owners = _watch(fleet, config, recording, seconds)
             fleet.assert_running()
-    return _judge(fleet, observer, result, owners, recording)
+    return _judge(fleet.names, observer, result, owners, recording)
+
+
+def without_names(measured: Measured) -> Measured:
+    """The same sessions judged once more, from the recording, as if none had given its application_name."""
+    lines = measured.recording.read_text().splitlines()
+    names = json.loads(lines[0])["columns"]["session"]
+    column = names.index("application")
+    nameless = measured.recording.with_suffix(".nameless.jsonl")
+    nameless.write_text("\n".join([lines[0], *(_nameless(line, column, len(names)) for line in lines[1:]), ""]))
+    try:
+        result = run_dbdoctor("leaks", "--replay", nameless, "--json")
+    finally:
+        nameless.unlink()
+    judged = [one.name for one in measured.judged]
+    return _judge(judged, measured.observer, result, measured.owners, measured.recording)
+
+
+def _nameless(line: str, column: int, columns: int) -> str:
+    """That line of a recording; what is shorter than a row stands for rows of an earlier line."""
+    value = json.loads(line)
+    for row in value.get("sessions", ()):
+        if len(row) == columns and row[column] in PROGRAMS:
+            row[column] = ""
+    return json.dumps(value)
 
 
 def _recording(place: Path, nameless: bool) -> Path:
@@ -156,12 +181,14 @@ def _watch(fleet: Fleet, config: Path, recording: Path, seconds: float) -> tuple
     return result, owners
 
 
-def _judge(fleet: Fleet, observer: Observer, result: Result, owners: dict[int, str], recording: Path) -> Measured:
+def _judge(
+    names: Sequence[str], observer: Observer, result: Result, owners: dict[int, str], recording: Path
+) -> Measured:
     assert result.exit_code in {0, 1}, f"{result.exit_code}: {result.stdout}{result.stderr}"
     assert observer.failure is None, observer.failure
     report = json.loads(result.stdout)
-    verdicts = dict.fromkeys(fleet.names, "none")
-    reasons: dict[str, list[str]] = {name: [] for name in fleet.names}
+    verdicts = dict.fromkeys(names, "none")
+    reasons: dict[str, list[str]] = {name: [] for name in names}
     strays = []
     for group in report["groups"]:
         name = owner_of(group, owners)
@@ -170,15 +197,15 @@ def _judge(fleet: Fleet, observer: Observer, result: Result, owners: dict[int, s
             continue
         verdicts[name] = max(verdicts[name], group["verdict"], key=RANK.__getitem__)
         reasons[name] += group.get("reasons", [])
-    for name in fleet.names:
+    for name in names:
         prepared = PROGRAMS[name].prepares
         if prepared is not None and any(prepared in json.dumps(finding) for finding in report["findings"]):
             verdicts[name] = "leak"
     simple = observer.idle_in_transaction(IDLE_IN_TRANSACTION)
     judged = tuple(
-        Judged(name, PROGRAMS[name].leaks, verdicts[name], name in simple, tuple(reasons[name])) for name in fleet.names
+        Judged(name, PROGRAMS[name].leaks, verdicts[name], name in simple, tuple(reasons[name])) for name in names
     )
-    return Measured(judged, tuple(strays), observer, report, result, recording)
+    return Measured(judged, tuple(strays), observer, report, result, recording, owners)
 
 
 def owner_of(group: dict[str, Any], owners: dict[int, str]) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.leaks.measure import measure
+from tests.leaks.measure import Measured, measure, without_names
 from tests.leaks.place import roomy_server
 from tests.leaks.programs.everything import FIRST, PROGRAMS, SECOND
 from tests.servers.postgresql import PostgresServer
@@ -20,15 +20,20 @@ def test_there_are_enough_of_both_kinds() -> None:
     assert all(program.why for program in PROGRAMS.values())
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("names", [FIRST, SECOND], ids=["first", "second"])
-@pytest.mark.parametrize("nameless", [False, True], ids=["named", "nameless"])
 def test_every_program_is_judged_as_it_is(
-    start_postgres: Callable[..., PostgresServer], nameless: bool, names: tuple[str, ...]
+    start_postgres: Callable[..., PostgresServer], names: tuple[str, ...]
 ) -> None:
-    """Named by application_name; or all of one role, database and address, so that only their processes differ."""
-    measured = measure(roomy_server(start_postgres), nameless=nameless, names=names)
+    """Named by application_name; then all of one role, database and address, so that only their processes differ."""
+    measured = measure(roomy_server(start_postgres), names=names)
+    _assert_right(measured)
+    _assert_right(without_names(measured))
+    measured.recording.unlink()
+
+
+def _assert_right(measured: Measured) -> None:
     print(measured.table())
     said = f"\n{measured.table()}\n{measured.lives()}"
     # Whichever verdicts one counts as "leak".
@@ -36,4 +41,3 @@ def test_every_program_is_judged_as_it_is(
     assert measured.f1("leak") == 1.0, said
     # If the rule that everybody has were enough for this set, it would prove nothing.
     assert measured.f1_simple() < 1.0, said
-    measured.recording.unlink()

@@ -12,6 +12,8 @@ SECONDS = 4.0
 NEAR, OF_THE_SERVER = 0.05, 0.15
 GRAIN = 0.0005  # seconds: what stands around a checkout in the program itself
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def seen(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Seen:

@@ -245,6 +245,7 @@ def test_pytest(shop: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     assert sum(checkouts(lines) for lines in recordings(tmp_path / "out").values()) == 1
 
 
+@pytest.mark.alone
 def test_gunicorn_of_which_a_worker_is_killed(shop: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     place, env = shop
     port, out = free_port(), tmp_path / "out"
@@ -270,6 +271,7 @@ def _compare(load: Load, found: dict[int, list[Any]], victim: int, killed: float
             assert count <= checkouts(found[worker]) <= count + 4
 
 
+@pytest.mark.alone
 def test_uvicorn_with_an_async_engine_of_which_a_worker_is_killed(
     shop: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:

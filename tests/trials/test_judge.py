@@ -142,10 +142,6 @@ def test_every_record_has_a_sound_case(made: list[Request], threads: int, broken
         assert case.failed == errors == 1
 
 
-# They look at one run, so they belong into one process.
-together = pytest.mark.xdist_group("judge-real-trials")
-
-
 @pytest.fixture(scope="module")
 def real(postgres: PostgresServer) -> dict[tuple[str, str], Record]:
     """The keep-alive thread, and what stands beside it; real pools on a real server."""
@@ -162,7 +158,7 @@ def real(postgres: PostgresServer) -> dict[tuple[str, str], Record]:
     return simulate(postgres.dsn(), trials).records
 
 
-@together
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("fault", "pool", "outcome", "errors"),
     [
@@ -184,7 +180,7 @@ def test_real_records(
     assert (case.outcome, case.failed) == (outcome, errors), case
 
 
-@together
+@pytest.mark.alone
 def test_the_keep_alive_thread_asked_once_and_saved_one_of_two(real: dict[tuple[str, str], Record]) -> None:
     seen = real["silent-drop", "keep-alive-thread"]
     served = [one.session for one in seen.requests if one.seconds is not None and one.error is None]

@@ -20,7 +20,7 @@ from tests.trials.recovering import recovering_server
 from tests.trials.simulating_sqlserver import Simulated
 
 # One process does it all, and once.
-pytestmark = pytest.mark.xdist_group("truth-table-sqlserver")
+pytestmark = pytest.mark.alone
 
 CAP = 9.0
 # The third is Microsoft's driver on a server that lets it recover sessions; the others refuse that.
