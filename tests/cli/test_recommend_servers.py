@@ -12,6 +12,7 @@ from tests.servers import odbc
 from tests.servers.cli import run_dbdoctor
 
 TRACE = Path(__file__).resolve().parents[1] / "recordings" / "checkouts.csv"
+PATIENT = ("--login-timeout", "20s")  # the tests' SQL Server is slow on a busy machine
 
 
 def test_behind_a_transaction_pooler_there_is_no_pool_of_ones_own(postgres, start_pgbouncer):
@@ -36,7 +37,7 @@ def test_behind_a_transaction_pooler_there_is_no_pool_of_ones_own(postgres, star
 def test_on_sql_server(start_tds, driver):
     dsn = start_tds().dsn(driver)
     result = run_dbdoctor(
-        "recommend", dsn, "--rate", "100", "--use-time", "20ms", "--idle-timeout", "azure-sql", "--json",
+        "recommend", dsn, "--rate", "100", "--use-time", "20ms", "--idle-timeout", "azure-sql", "--json", *PATIENT,
         env=odbc.environment(),
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
@@ -52,7 +53,7 @@ def test_on_sql_server(start_tds, driver):
 
 def recommend_many(dsn: str) -> Any:
     result = run_dbdoctor(
-        "recommend", dsn, "--rate", "40000", "--use-time", "20ms", "--processes", "400", "--json",
+        "recommend", dsn, "--rate", "40000", "--use-time", "20ms", "--processes", "400", "--json", *PATIENT,
         env=odbc.environment(),
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
@@ -97,7 +98,9 @@ def test_sql_servers_sessions_are_sampled_by_the_process_that_they_tell(start_td
         written = server.transaction(age=100, log_records=3)
         server.inject(idle=90, age=200, open_transaction_count=1, transactions=(written,), host_process_id=process)
     server.inject(idle=90, age=200, host_process_id=4713)
-    result = run_dbdoctor("recommend", server.dsn("microsoft"), "--for", "1s", "--json", env=odbc.environment())
+    result = run_dbdoctor(
+        "recommend", server.dsn("microsoft"), "--for", "3s", "--json", *PATIENT, env=odbc.environment()
+    )
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["demand"]["source"] == "samples"

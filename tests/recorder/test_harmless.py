@@ -295,13 +295,14 @@ def test_interruptions_reach_the_program(tmp_path: Path) -> None:
             if frame is not None and "dbdoctor/recorder" in frame.f_code.co_filename:
                 raised += 1
                 raise LimitError
+            signal.setitimer(signal.ITIMER_REAL, 0.0001)
         signal.signal(signal.SIGALRM, handler)
         record()
         from sqlalchemy.pool import NullPool
         until = time.monotonic() + 30
-        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
         engine = made(poolclass=NullPool)
         while caught < 20 and time.monotonic() < until:
+            signal.setitimer(signal.ITIMER_REAL, 0.0001)  # once: of two at a time the second would replace the first
             try:
                 engine.connect().close()
             except LimitError:
@@ -327,8 +328,11 @@ def test_checkouts_in_a_signal_handler(tmp_path: Path) -> None:
             count += 1
             engine.connect().close()
         use()  # SQLAlchemy holds a lock during an engine's first one
-        signal.signal(signal.SIGALRM, lambda *_: use())
-        signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+        def handler(*_):
+            use()
+            signal.setitimer(signal.ITIMER_REAL, 0.002)  # not before: on a slow machine they would never end
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.002)
         until = time.monotonic() + 1
         while time.monotonic() < until:
             use()

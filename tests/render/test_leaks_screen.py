@@ -118,20 +118,29 @@ def echoes(terminal: int) -> bool:
     return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
 
 
+def _is_of(lines: int, drawn: str) -> bool:
+    """Whether the last drawing fills a window of so many lines."""
+    return HINT in drawn[drawn.rfind("\x1b[H") :] and len(_last(drawn)) == lines
+
+
+def _last(drawn: str) -> tuple[str, ...]:
+    screen = Screen(130)
+    screen.feed(drawn[drawn.rindex("\x1b[H") :])
+    return tuple(screen.shown())
+
+
 def test_it_follows_the_window() -> None:
     def resize(running: Running, terminal: int) -> None:
         running.wait_for(HINT)
         before = len(running.text("terminal"))
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 130, 0, 0))
-        wait_until(lambda: HINT in running.text("terminal")[before:], "a drawing after the change")
+        wait_until(lambda: _is_of(30, running.text("terminal")[before:]), "a drawing after the change")
         os.write(terminal, b"\x03")
 
     # COLUMNS says something else: on a screen that cannot be taken back, only the window itself counts.
     result = run("wait", after_start=resize)
     inside = result.drawn.split(LEAVE)[0]
-    screen = Screen(130)
-    screen.feed(inside[inside.rindex("\x1b[H") :])
-    lines = screen.shown()
+    lines = _last(inside)
     assert len(lines) == 30
     assert len(lines[0]) == 130
     assert any(line.startswith("LEAK     checkout-api    app@shop") for line in lines)

@@ -64,7 +64,7 @@ def test_who_is_due_while_all_wait_has_waited_since_then(postgres):
     assert len(waits) == 6
     assert seen.timeouts == seen.errors == 0
     for wait, least in zip(waits, (0.0, 0.0, 0.2, 0.2, 0.4, 0.4), strict=True):
-        assert least - 0.01 <= wait <= least + 1.0
+        assert least - 0.01 <= wait <= least + 3.0
     assert all(use >= 0.2 for use in seen.uses)
     assert _sessions(postgres) == 0
 
