@@ -42,8 +42,7 @@ def program(server: PostgresServer, place: Path, leak_after: float = 0.5) -> Ite
             wait_until(lambda: '{"held":1' in "".join(file.read_text() for file in place.glob("*.jsonl")), "its file")
             yield process
         finally:
-            process.kill()
-            process.wait()
+            workspace().stop(process, signal.SIGKILL)
 
 
 def out(process: subprocess.Popen[bytes]) -> IO[bytes]:
