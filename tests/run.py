@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import platform
 import subprocess
 import sys
@@ -121,11 +122,16 @@ def run_checks(binaries: Path, checks: dict[str, list[str]]) -> dict[str, int]:
     return codes
 
 
+def variables() -> dict[str, str]:
+    """The environment of the checks: thousands of processes of dbdoctor start, and shall not compile it each anew."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def run_check(name: str, command: list[str | Path]) -> int:
     """One check's exit code."""
     say(f"==> {name}")
     started = time.monotonic()
-    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    code = subprocess.run(command, cwd=ROOT, env=variables(), check=False).returncode
     say(f"    {name}: {'ok' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - started:.1f} s")
     return code
 

@@ -226,7 +226,8 @@ def test_without_a_pool_it_is_the_pooler_that_is_verified(postgres, start_pgboun
     assert then["pool_class"] == "NullPool"
     assert then["errors"] == 0, then["error"]
     assert then["checkouts"] == then["measured"]["connects"] == then["predicted"]["connects"] == 48
-    assert then["predicted"]["wait_mean_seconds"] == pytest.approx(0.1, abs=0.06)
+    # Half of them for as long as it takes to connect, to use and to return.
+    assert 0.09 <= then["predicted"]["wait_mean_seconds"] <= 0.25
     assert 0.09 <= then["measured"]["wait_mean_seconds"] <= then["predicted"]["wait_mean_seconds"] + 0.5
     assert then["measured"]["wait_p95_seconds"] >= 0.18
     assert "of 4 processes was run together" in result.stderr

@@ -69,7 +69,6 @@ def run(case: Case, server: PostgresServer) -> Outcome:
     return Outcome(case, slots["exhausted_in_seconds"], float(at) - last_sample, slots)
 
 
-@pytest.mark.alone
 @pytest.mark.timeout(300)
 def test_the_slots_run_out_when_it_was_foretold(start_postgres: Callable[..., PostgresServer]) -> None:
     started = time.monotonic()

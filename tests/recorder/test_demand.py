@@ -33,8 +33,10 @@ def test_as_the_programs_stopwatch_has_it(seen: Seen) -> None:
     assert recorded["use_seconds"] == pytest.approx(outside["use_seconds"], rel=NEAR, abs=GRAIN)
     assert recorded["load"] == pytest.approx(outside["load"], rel=NEAR)
     assert recorded["peak_load"] == pytest.approx(outside["peak_load"], rel=2 * NEAR)
-    assert recorded["waited_share"] == pytest.approx(outside["waited_share"], abs=0.05)
-    assert outside["waited_share"] > 0.02
+    # Around the millisecond from which on it is a wait, what stands around a checkout in the program decides.
+    least = sum(one.wait > 0.001 + 2 * GRAIN for one in seen.timed) / len(seen.timed)
+    assert least - 0.02 <= recorded["waited_share"] <= outside["waited_share"] + 0.02
+    assert least > 0.02
     assert abs(recorded["most_at_once"] - outside["most_at_once"]) <= 1
 
 
