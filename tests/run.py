@@ -31,9 +31,9 @@ CHECKS = {
     "ruff check": ["ruff", "check", "."],
     "mypy": ["mypy"],
     "import-linter": ["lint-imports"],
-    "pytest": ["pytest", "-n", "4", "--dist", "loadgroup", "-m", "not alone"],
-    # What is about times has the machine for itself.
+    # What is about times has the machine for itself. First, for what it compiles the workers need not compile once more each.
     "pytest, alone": ["pytest", "-m", "alone"],
+    "pytest": ["pytest", "-n", "4", "--dist", "loadgroup", "-m", "not alone"],
 }
 # Tests with real networks and real time can fail for what else a busy machine does; what is wrong fails again, without company.
 # Many that fail are no such accident.
