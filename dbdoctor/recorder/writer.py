@@ -190,7 +190,7 @@ class Writer:
     def _finished_lines(self, finished: list[tuple[Any, ...]]) -> list[str]:
         ordinary = [one for one in finished if len(one) == _ORDINARY]
         lines = [self._clock.rows(ordinary)] if ordinary else []
-        for one in finished:
+        for one in finished if len(ordinary) < len(finished) else ():
             if len(one) != _ORDINARY:
                 told = Finished(*one)
                 lines.append(self._open(Entry(*told[:2], *told[3:6], None, told.task)))
@@ -259,10 +259,9 @@ def _nothing() -> None:
 
 
 def _drained(queue: Any) -> list[Any]:
-    taken: list[Any] = []
+    """What is in it now; what is appended meanwhile waits for the next time."""
+    take = queue.popleft
     try:
-        for _ in range(len(queue)):
-            taken.append(queue.popleft())  # noqa: PERF401 - what is appended meanwhile waits for the next time
-    except IndexError:
-        pass
-    return taken
+        return [take() for _ in range(len(queue))]
+    except IndexError:  # emptied meanwhile, since nothing is to be written any more
+        return []
