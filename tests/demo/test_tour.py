@@ -24,7 +24,7 @@ from tests.demo.place import REPOSITORY, session_environment
 from tests.readme import block
 
 SHOP = REPOSITORY / "dbdoctor" / "demo" / "shop"
-_PATIENCE = 150.0
+_PATIENCE = 240.0
 
 
 def start(place: Path, *options: str, **streams: int) -> "subprocess.Popen[bytes]":
@@ -100,7 +100,7 @@ def read_until_end(terminal: int, process: "subprocess.Popen[bytes]") -> tuple[s
 
 
 @pytest.mark.alone
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_the_tour_on_a_terminal(place: Path) -> None:
     ours, theirs = pty.openpty()
     process = start(place, "--fast", stdin=theirs, stdout=theirs, stderr=theirs)
@@ -144,7 +144,7 @@ def test_every_fix_fits_its_file() -> None:
         assert (SHOP / fix.name).read_text().count(fix.old) == 1, fix.name
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_interrupted_it_leaves_nothing_behind(place: Path) -> None:
     for seconds in (0.4, 2.5, 7.0):
         process = start(place, "--fast", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -155,7 +155,7 @@ def test_interrupted_it_leaves_nothing_behind(place: Path) -> None:
         assert list(place.iterdir()) == [], f"left after {seconds} s"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_it_ends_when_nobody_reads_any_more(place: Path) -> None:
     process = start(place, "--fast", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
@@ -167,7 +167,7 @@ def test_it_ends_when_nobody_reads_any_more(place: Path) -> None:
     assert "measuring the idle timeout" not in said
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_killed_it_leaves_nothing_behind(place: Path) -> None:
     process = start(place, "--shell", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
@@ -191,7 +191,7 @@ def _inside(pid: int, directory: str) -> bool:
         return False
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_the_shell_can_be_used_from_another_terminal(place: Path) -> None:
     process = start(place, "--shell", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
@@ -220,7 +220,7 @@ def test_the_shell_can_be_used_from_another_terminal(place: Path) -> None:
 
 
 @pytest.mark.alone
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_the_shell_restarts_the_shop_before_the_server_is_full(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,7 @@ from dbdoctor.faults.kinds.slow_network import SlowNetwork
 from tests.faults.relays import Path, Relays, wait_for
 from tests.servers.postgresql import PostgresServer
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
 
 CLOSED = "server closed the connection unexpectedly"
 TIMED_OUT = "could not receive data from server: Connection timed out"

@@ -23,7 +23,7 @@ def test_there_are_enough_of_both_kinds() -> None:
 
 
 @pytest.mark.alone
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_every_program_is_judged_as_it_is(start_tds: Callable[..., TdsServer]) -> None:
     """Both drivers, autocommit off and on; a pool at rest has open transactions, which everybody else calls a leak."""
     measured = measure(shop_server(start_tds), seconds=WATCHED)

@@ -8,7 +8,7 @@ from dbdoctor.model.trial import PoolPlan
 from dbdoctor.trials.orders import TrialOrder
 from tests.trials.simulating import simulate
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(180)
 
 RECYCLE = PoolPlan("recycle", "", pool_recycle=0.5)
 

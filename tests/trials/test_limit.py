@@ -10,7 +10,7 @@ from dbdoctor.model.trial import PoolPlan
 from dbdoctor.trials.orders import TrialOrder
 from tests.trials.simulating import simulate
 
-pytestmark = [pytest.mark.timeout(60), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.alone]
 
 # A session that is told to end may still do so while the next one logs in.
 _ENDING = 2

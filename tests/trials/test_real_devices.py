@@ -33,7 +33,7 @@ from tests.servers.workspace import workspace
 from tests.trials import direct
 from tests.trials.test_truth_table_postgresql import CAP, IDLE, PLAIN, POOLS, Cell, Seen, check
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
 
 _STARTING = 20.0
 

@@ -15,7 +15,7 @@ from dbdoctor.trials.simulation import Progress, Simulation
 from tests.servers.postgresql import PostgresServer
 from tests.trials.simulating import order_of
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(180)
 
 
 class Accident:

@@ -13,7 +13,7 @@ from dbdoctor.trials.orders import TrialOrder
 from tests.servers.workspace import is_root
 from tests.trials.simulating import simulate
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(180)
 
 POOL = PoolPlan("user-timeout", "", connect_args={"tcp_user_timeout": 1000})
 TRIALS = [TrialOrder(number, fault, 1.0, POOL, 4.0) for number, fault in enumerate(("silent-drop", "closed"))]

@@ -23,7 +23,7 @@ from tests.servers.postgresql import PostgresServer
 from tests.trials.simulating import simulate
 
 # All its tests look at one run, so they belong into one process.
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
 
 IDLE = 3.0
 CAP = 8.0

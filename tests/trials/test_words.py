@@ -9,7 +9,7 @@ from dbdoctor.model.trial import PoolPlan
 from dbdoctor.trials.orders import TrialOrder
 from tests.trials.simulating import simulate
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(180)
 
 
 def test_a_secret_in_the_drivers_words_is_masked(postgres):
