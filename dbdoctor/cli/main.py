@@ -12,10 +12,12 @@ from dbdoctor.cli import options
 from dbdoctor.cli.signals import ignore_signals, raise_on_terminate, stop_on_terminate
 from dbdoctor.cli.streams import prepare_streams
 from dbdoctor.errors import DbdoctorError, ExitCode, UsageError
-from dbdoctor.model.secret import redact
+from dbdoctor.model.secret import redact, remember
 
 # What was told on stderr of the command line under way: every error, and that it was interrupted.
 _told: list[str] = []
+# Its words. A DSN may stand where a file is expected, and an error that names the file must not tell the password.
+_typed: list[str] = []
 
 
 def main() -> NoReturn:
@@ -50,6 +52,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     options.debug_wanted = "--debug" in arguments
+    _typed[:] = arguments
     _told.clear()
     code = _run_house(arguments)
     return _unknown() if _told and _is_for_nagios(arguments) else code
@@ -111,6 +114,7 @@ def show_error(what: str, *, cause: str | None = None, help: str | None = None) 
     from dbdoctor.render.style import Style
 
     _flush()
+    _remember_typed_secrets()
     _told.append(f"{what}: {cause}" if cause else what)
     style = Style.of(sys.stderr)
     _say(f"{style.severity('error', 'error:')} {clean(redact(what), 2000)}")
@@ -118,6 +122,15 @@ def show_error(what: str, *, cause: str | None = None, help: str | None = None) 
         _say(f"  cause: {clean(redact(cause), 1000)}")
     if help:
         _say(f"\n{style.paint('help:', 'cyan')} {clean(redact(help), 2000)}")
+
+
+def _remember_typed_secrets() -> None:
+    for word in _typed:
+        if "@" in word or "=" in word:
+            from dbdoctor.targets.parse import probable_secrets
+
+            for secret in probable_secrets(word):
+                remember(secret)
 
 
 def _usage_text(text: str) -> str:

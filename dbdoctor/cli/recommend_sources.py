@@ -33,6 +33,11 @@ def load_trace(traces: Path | Sequence[Path], progress: Callable[[str], None]) -
         else:
             with _opened(paths[0]) as lines:
                 trace = read_trace(lines, progress=tell)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"the trace could not be read: there is no `{error.filename}`",
+            help="name a trace, what `dbdoctor run` recorded, or `-` for stdin",
+        ) from None
     except (OSError, EOFError) as error:
         raise UsageError(
             "the trace could not be read", cause=getattr(error, "strerror", None) or str(error), help=_HELP

@@ -45,7 +45,7 @@ def parse_dsn(text: str, *, environment: Mapping[str, str] | None = None, whole:
     """
     _guard(text)
     dsn = text.strip() if "://" in text else text.strip("\r\n\t").lstrip()
-    for secret in _probable_secrets(dsn):
+    for secret in probable_secrets(dsn):
         remember(secret)
     try:
         target = _read(dsn)
@@ -121,7 +121,7 @@ def _not_recognised(dsn: str) -> UsageError:
     return UsageError("this is not a DSN in any dialect that dbdoctor knows", help=_FORMS)
 
 
-def _probable_secrets(dsn: str) -> Iterator[str]:
+def probable_secrets(dsn: str) -> Iterator[str]:
     """What is most probably a password in a text that is not parsed yet: raw and decoded, and no more than that."""
     from urllib.parse import unquote
 

@@ -184,3 +184,27 @@ def test_the_process_title_shows_no_secret() -> None:
         running.finish()
     assert_silent(title)
     assert "dbdoctor" in title
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("trace", "{dsn}"),
+        ("recommend", "--trace", "{dsn}"),
+        ("leaks", "--replay", "{dsn}"),
+        ("report", "demo", "--html", "{dsn}/x.html"),
+        ("report", "--from", "{dsn}"),
+        ("check", "shop", "--config", "{dsn}"),
+        ("schema", "{dsn}"),
+        ("explain", "{dsn}"),
+        ("{dsn}",),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize(
+    "dsn", ["postgresql://app:hunter2-Zq9@db1/shop", "host=db1 password=hunter2-Zq9", "Server=db1;PWD=hunter2-Zq9"]
+)
+def test_a_dsn_in_the_place_of_a_file_is_not_told(dsn: str, words: tuple[str, ...]) -> None:
+    result = run_dbdoctor(*(word.format(dsn=dsn) for word in words))
+    assert result.exit_code == 2
+    assert "hunter2" not in result.stdout + result.stderr

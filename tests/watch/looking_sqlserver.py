@@ -68,7 +68,7 @@ class Watch:
     def looks(self, seconds: float, every: float = 0.2) -> LeaksReport:
         """For so long at least, the last look being after that; what is to be said then."""
         end = time.monotonic() + seconds
-        while not self.asked >= end:
+        while self.asked < end:
             self.look()
             time.sleep(every)
         return self.report()
